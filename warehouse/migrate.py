@@ -84,9 +84,7 @@ def pending(client: Client, settings: WarehouseSettings) -> list[Migration]:
     known = migrations()
     applied = _applied(client, settings)
     if unknown := sorted(applied.keys() - {migration.version for migration in known}):
-        raise MigrationDrift(
-            f"the database has migration {unknown[0]:04d}, which this version does not know: update it"
-        )
+        raise MigrationDrift(f"the database has migration {unknown[0]:04d}, unknown to this version: update the code")
     for migration in known:
         if applied.get(migration.version, migration.checksum) != migration.checksum:
             raise MigrationDrift(f"migration {migration.version:04d}_{migration.name} was edited after it was applied")
