@@ -5,7 +5,8 @@ import sys
 import typer
 from pydantic import ValidationError
 
-from command_line import migrations
+from command_line import access, importing, migrations
+from ingest_api.config import settings_sentence
 
 app = typer.Typer(name="analytics", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
@@ -16,6 +17,9 @@ def _analytics() -> None:
 
 
 app.command("migrate")(migrations.migrate_warehouse)
+app.add_typer(access.token_app, name="token")
+app.add_typer(access.key_app, name="key")
+app.command("import")(importing.import_file)
 
 
 def main() -> None:
@@ -23,9 +27,7 @@ def main() -> None:
     try:
         app()
     except ValidationError as error:
-        for problem in error.errors():
-            name = ".".join(str(part) for part in problem["loc"]).upper()
-            typer.echo(f"analytics: {name}: {problem['msg']}", err=True)
+        typer.echo(f"analytics: {settings_sentence(error)}", err=True)
         sys.exit(2)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from local_stack.health import HealthCheck
+from local_stack.health import answers
 from local_stack.leash import Leash
 
 POLL_SECONDS = 0.05
@@ -27,7 +27,8 @@ class ProcessFailed(RuntimeError):
 class Program:
     """What to run and how to see that it is ready.
 
-    `address` is what people may open or connect to. A program without a health check counts as healthy while it runs.
+    `address` is what people may open or connect to. `health_url` is what `health.answers` asks; a program
+    without one counts as healthy while it runs.
     """
 
     name: str
@@ -36,9 +37,11 @@ class Program:
     log_path: Path
     directory: Path
     address: str = ""
-    healthy: HealthCheck | None = None
+    health_url: str = ""
     start_timeout_seconds: float = 30.0
     stop_timeout_seconds: float = 10.0
+    is_task: bool = False
+    """It ends by itself, with exit code 0 when all went well."""
 
 
 class Process:
@@ -53,6 +56,7 @@ class Process:
         self.program = program
         self.started_at = time.time()
         with _open_log(program.log_path) as log:
+            self.log_offset = log.tell()
             try:
                 self._child = subprocess.Popen(
                     list(program.command),
@@ -94,7 +98,7 @@ class Process:
 
     def is_healthy(self) -> bool:
         """Ask once."""
-        return self.running and (self.program.healthy is None or self.program.healthy())
+        return self.running and (not self.program.health_url or answers(self.program.health_url))
 
     def wait_healthy(self, timeout_seconds: float | None = None) -> None:
         """Wait until it answers, by default for the program's own start timeout.

@@ -1,18 +1,151 @@
-"""How each process of the stack is run."""
+"""How each process of the stack is run, and the two engines started alone for tests."""
 
+import json
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from local_stack.config import PROJECT_ROOT, inherited_environment
-from local_stack.health import http_answers
+from local_stack.config import PROJECT_ROOT, StackSettings, inherited_environment
+from local_stack.credentials import Credentials
 from local_stack.ports import LOOPBACK, free_port
 from local_stack.process import Process, ProcessFailed, Program
+from local_stack.state_directory import StateDirectory
 from local_stack.valkey_server import valkey_program, valkey_url
 
-__all__ = ["Process", "ProcessFailed", "Program", "free_port", "start_gateway", "start_valkey", "valkey_url"]
+__all__ = ["Process", "ProcessFailed", "Program", "Programs", "free_port", "start_gateway", "start_valkey"]
+
+DEFINITIONS = "dagster_project.definitions"
 
 
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """The programs of one stack; nothing is started here."""
+
+    settings: StackSettings
+    state: StateDirectory
+    credentials: Credentials
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables for every process. Where things are is ours to say; how they behave the caller may have said."""
+        defaults = {"ANALYTICS_FLUSH_INTERVAL": "1000", "ANALYTICS_SAFETY_LAG_SECONDS": "2"}
+        return {**defaults, **inherited_environment(), **self._places()}
+
+    def _places(self) -> dict[str, str]:
+        return {
+            "HOST": LOOPBACK,
+            "PORT": str(self.settings.ports.api),
+            "CLICKHOUSE_HOST": f"{LOOPBACK}:{self.settings.ports.clickhouse}",
+            "CLICKHOUSE_USERNAME": "default",
+            "CLICKHOUSE_PASSWORD": self.credentials.clickhouse_password,
+            "CLICKHOUSE_DATABASE": self.settings.database,
+            "CLICKHOUSE_CLUSTER": "",
+            "REDIS_URL": valkey_url(self.settings.ports.valkey, self.credentials.valkey_password),
+            "JWT_SECRET": self.credentials.jwt_secret,
+            "DAGSTER_HOME": str(self.state.dagster),
+            "DAGSTER_PG_URL": "",
+            "DBT_TARGET_PATH": str(self.state.dbt / "target"),
+            "DBT_LOG_PATH": str(self.state.dbt / "logs"),
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        }
+
+    def valkey(self) -> Program:
+        """Return the durable stream; raises ProcessFailed when the wheel has no server for this machine."""
+        log_path = self.state.log_path("valkey")
+        password = self.credentials.valkey_password
+        return valkey_program(self.state.valkey, self.settings.ports.valkey, password, log_path, self.environment)
+
+    def clickhouse(self) -> Program:
+        """Return the warehouse."""
+        log_path = self.state.log_path("clickhouse")
+        users = self.state.users_file
+        return gateway_program(self.state.clickhouse, self.settings.ports.clickhouse, users, log_path, self.environment)
+
+    def flusher(self) -> Program:
+        """Return what carries events from the stream to the warehouse; a stop lets it write what it holds."""
+        return self._module("flusher", "ingest_api.events.flusher", stop_timeout_seconds=20)
+
+    def api(self) -> Program:
+        """Return the HTTP API; it is healthy when all that it needs is."""
+        address = f"http://{LOOPBACK}:{self.settings.ports.api}"
+        return self._module("api", "ingest_api", address=address, health_url=f"{address}/health")
+
+    def dagster_preparation(self) -> Program:
+        """Return the one-time step that writes the instance file and dbt's manifest."""
+        return replace(self._module("prepare", "dagster_project.prepare", start_timeout_seconds=120), is_task=True)
+
+    def dagster_code(self) -> Program:
+        """Return the server that loads our definitions once for the webserver, the daemon and the runs."""
+        port = self.settings.ports.dagster_code
+        arguments = ["code-server", "start", "-h", LOOPBACK, "-p", str(port), "-m", DEFINITIONS]
+        return Program(
+            name="dagster-code",
+            command=[_command("dagster"), *arguments],
+            environment=self.environment,
+            log_path=self.state.log_path("dagster-code"),
+            directory=PROJECT_ROOT,
+            health_url=f"tcp://{LOOPBACK}:{port}",
+            start_timeout_seconds=120,
+            # Seen to ignore SIGTERM for a minute.
+            stop_timeout_seconds=4,
+        )
+
+    def dagster_webserver(self) -> Program:
+        """Return the Dagster page."""
+        address = f"http://{LOOPBACK}:{self.settings.ports.dagster}"
+        command = [_command("dagster-webserver"), "-h", LOOPBACK, "-p", str(self.settings.ports.dagster)]
+        return Program(
+            name="dagster-web",
+            command=[*command, "-w", str(self._workspace())],
+            environment=self.environment,
+            log_path=self.state.log_path("dagster-web"),
+            directory=PROJECT_ROOT,
+            address=address,
+            health_url=f"{address}/server_info",
+            start_timeout_seconds=120,
+            stop_timeout_seconds=4,
+        )
+
+    def dagster_daemon(self) -> Program:
+        """Return what starts runs on schedule and by sensors."""
+        return Program(
+            name="dagster-daemon",
+            command=[_command("dagster-daemon"), "run", "-w", str(self._workspace())],
+            environment=self.environment,
+            log_path=self.state.log_path("dagster-daemon"),
+            directory=PROJECT_ROOT,
+            stop_timeout_seconds=4,
+        )
+
+    def _workspace(self) -> Path:
+        server = {"host": LOOPBACK, "port": self.settings.ports.dagster_code, "location_name": DEFINITIONS}
+        path = self.state.dagster / "workspace.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"load_from": [{"grpc_server": server}]}))
+        return path
+
+    def _module(
+        self,
+        name: str,
+        module: str,
+        *arguments: str,
+        address: str = "",
+        health_url: str = "",
+        start_timeout_seconds: float = 30,
+        stop_timeout_seconds: float = 10,
+    ) -> Program:
+        return Program(
+            name=name,
+            command=[sys.executable, "-m", module, *arguments],
+            environment=self.environment,
+            log_path=self.state.log_path(name),
+            directory=PROJECT_ROOT,
+            address=address,
+            health_url=health_url,
+            start_timeout_seconds=start_timeout_seconds,
+            stop_timeout_seconds=stop_timeout_seconds,
+        )
 
 
 def gateway_program(directory: Path, port: int, users_file: Path, log_path: Path, env: Mapping[str, str]) -> Program:
@@ -27,7 +160,7 @@ def gateway_program(directory: Path, port: int, users_file: Path, log_path: Path
         log_path=log_path,
         directory=PROJECT_ROOT,
         address=address,
-        healthy=lambda: http_answers(f"{address}/ping"),
+        health_url=f"{address}/ping",
         start_timeout_seconds=60,
         stop_timeout_seconds=20,
     )
@@ -40,7 +173,9 @@ def start_valkey(directory: Path, port: int, password: str = "") -> Process:
 
 def start_gateway(directory: Path, port: int, users_file: Path) -> Process:
     """Start a ClickHouse engine alone, its data and its log below `directory`; call `wait_healthy()` before use."""
-    program = gateway_program(
-        directory / "data", port, users_file, directory / "clickhouse.log", inherited_environment()
-    )
-    return Process(program)
+    log_path = directory / "clickhouse.log"
+    return Process(gateway_program(directory / "data", port, users_file, log_path, inherited_environment()))
+
+
+def _command(name: str) -> str:
+    return str(Path(sys.executable).with_name(name))

@@ -5,7 +5,6 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from local_stack.health import valkey_answers
 from local_stack.ports import LOOPBACK
 from local_stack.process import ProcessFailed, Program
 
@@ -28,7 +27,6 @@ def valkey_program(directory: Path, port: int, password: str, log_path: Path, en
     # The password is in a file for the owner's eyes, not on the command line where every local user reads it.
     with os.fdopen(os.open(configuration, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(configuration_text(directory, port, password))
-    url = valkey_url(port, password)
     return Program(
         name="valkey",
         command=[str(_server_file()), str(configuration)],
@@ -36,7 +34,7 @@ def valkey_program(directory: Path, port: int, password: str, log_path: Path, en
         log_path=log_path,
         directory=directory,
         address=f"redis://{LOOPBACK}:{port}",
-        healthy=lambda: valkey_answers(url),
+        health_url=valkey_url(port, password),
         start_timeout_seconds=60,
     )
 

@@ -75,7 +75,7 @@ def test_every_statement_parses(warehouse: Client, migration: Migration, cluster
     settings = WarehouseSettings(clickhouse_database="parsed", clickhouse_cluster=cluster)
 
     for statement in migration.statements(settings):
-        assert warehouse.query(f"EXPLAIN AST {statement}").result_rows
+        assert "children" in str(warehouse.command(f"EXPLAIN AST {statement}"))
 
 
 def test_every_table_is_replicated_and_distributed_on_a_cluster() -> None:

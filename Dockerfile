@@ -1,0 +1,25 @@
+# One image for the API, the flusher and Dagster: the command tells which.
+FROM python:3.11.14-slim-bookworm
+
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+
+RUN useradd --create-home --uid 10001 analytics
+WORKDIR /srv/analytics
+
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY warehouse warehouse
+COPY ingest_api ingest_api
+COPY dagster_project dagster_project
+COPY local_stack local_stack
+COPY command_line command_line
+RUN pip install -c constraints.txt .
+
+COPY dbt dbt
+# Parsed here once: a run that finds no prepared manifest would parse the whole project each time.
+ENV DAGSTER_HOME=/var/lib/dagster DBT_TARGET_PATH=/srv/analytics/target DBT_LOG_PATH=/var/lib/dagster/dbt-logs
+RUN mkdir -p "$DAGSTER_HOME" target && cp dagster_project/instance.postgres.yaml "$DAGSTER_HOME/dagster.yaml" \
+    && python -m dagster_project.prepare && chown -R analytics:analytics "$DAGSTER_HOME" target dbt
+
+USER analytics
+EXPOSE 3007 3000
+CMD ["python", "-m", "ingest_api"]

@@ -1,0 +1,1 @@
+"""Schedules, checks and shows every table as an asset: Dagster around the dbt project."""

@@ -1,0 +1,23 @@
+"""What Dagster needs from the environment; where the warehouse is stands in `warehouse.config`."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings
+
+DBT_DIRECTORY = Path(__file__).resolve().parents[1] / "dbt"
+
+
+class OrchestrationSettings(BaseSettings):
+    """Directories of state, and how runs start and alert."""
+
+    dagster_home: Path | None = None
+    """Directory of the Dagster instance; runs, ticks and its `dagster.yaml` live there."""
+    dagster_pg_url: str = ""
+    """`postgresql+psycopg2://...` to keep the instance in PostgreSQL; empty for SQLite in `DAGSTER_HOME`."""
+    dbt_target_path: Path = Path("target")
+    """Where dbt writes its manifest and each run its logs; relative to `dbt/` unless absolute."""
+    analytics_run_interval_seconds: int = Field(default=300, ge=0)
+    """Least time between two runs that newly arrived events start."""
+    analytics_alert_webhook_url: str = ""
+    """Where a failed run is posted as JSON; empty to log only."""

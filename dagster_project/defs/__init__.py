@@ -1,0 +1,1 @@
+"""What Dagster shows and runs, one package a layer, left to right as the data flows."""

@@ -1,0 +1,1 @@
+"""Keeping the house: old runs, leftovers, alerts."""

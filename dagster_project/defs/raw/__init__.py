@@ -1,0 +1,1 @@
+"""Tables that others fill: what arrived, and the sensor that notices."""

@@ -1,0 +1,14 @@
+"""The raw tables as external assets: the flusher fills them, Dagster only watches."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from dagster_project.defs.transform.translator import BOOKKEEPING, LayerTranslator
+
+
+def source_assets(manifest: Mapping[str, Any], translator: LayerTranslator) -> list[dg.AssetSpec]:
+    """One spec for each table of data that dbt declares as a source, with its description, owner and freshness."""
+    specs = [translator.get_asset_spec(manifest, unique_id, None) for unique_id in manifest["sources"]]
+    return [spec.replace_attributes(kinds={"clickhouse"}) for spec in specs if spec.key != BOOKKEEPING]

@@ -1,0 +1,28 @@
+{# Days of a state table that changed since this model's last run. Deleted rows count: what vanished changes a day as well. #}
+{% macro changed_days(state, day_column) -%}
+    (select distinct {{ day_column }} from {{ ref(state) }} where _version > {{ low_watermark() }})
+{%- endmacro %}
+
+{# Marts are replaced by month. The days of such a month that did not change are taken over as they are. #}
+{% macro unchanged_days_of_replaced_months(day_column, days) -%}
+    select *
+    from {{ this }}
+    where
+        toYYYYMM({{ day_column }}) in (select toYYYYMM({{ day_column }}) from {{ days }})
+        and {{ day_column }} not in (select {{ day_column }} from {{ days }})
+{%- endmacro %}
+
+{# Post-hook. A partition whose last row vanished has nothing to be replaced with: its days are due, but still carry the
+   mark of an older run. #}
+{% macro drop_emptied_partitions(day_column, days, upstreams) -%}
+    {%- if execute and not should_full_refresh() -%}
+        {%- set emptied -%}
+            select distinct _partition_id
+            from {{ this }}
+            where {{ day_column }} in {{ days }} and refreshed_at < {{ high_watermark(upstreams) }}
+        {%- endset -%}
+        {%- for row in run_query(emptied).rows -%}
+            {%- do run_query('alter table ' ~ this ~ " drop partition id '" ~ row[0] ~ "'") -%}
+        {%- endfor -%}
+    {%- endif -%}
+{%- endmacro %}

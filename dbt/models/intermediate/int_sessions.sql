@@ -1,0 +1,158 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='append',
+        unique_key=['end_date', 'visitor_id', 'client_session_id', 'started_at'],
+        engine='ReplacingMergeTree(_version, _is_deleted)',
+        order_by=['end_date', 'visitor_id', 'client_session_id', 'started_at'],
+        partition_by='toYYYYMM(end_date)',
+        indexes=[minmax_index('_version'), minmax_index('session_date'), minmax_index('length_days')],
+        query_settings={'max_partitions_per_insert_block': 0},
+        post_hook="{{ commit_watermark(['stg_events', 'int_visitor_days']) }}"
+    )
+}}
+
+{%- set high = high_watermark(['stg_events', 'int_visitor_days']) %}
+{%- set in_stream -%}
+    partition by visitor_id, client_session_id order by occurred_at, event_id
+    rows between unbounded preceding and current row
+{%- endset %}
+
+with
+
+{% if is_incremental() %}
+    touched as (
+        select activity_date as event_date, visitor_id
+        from {{ ref('int_visitor_days') }}
+        where _version > {{ low_watermark() }}
+    ),
+
+    -- The key begins with the last day: a session near a touched day ends within two days of it, or lasted for days itself.
+    candidates as (
+        select * from {{ this }}
+        where
+            (end_date, visitor_id) in (
+                select arrayJoin({{ dates_between('event_date - 1', 'event_date + 2') }}), visitor_id from touched
+            )
+        union distinct
+        select * from {{ this }}
+        where
+            length_days > 1
+            and visitor_id in (select visitor_id from touched)
+            and end_date >= (select min(event_date) - 1 from touched)
+    ),
+
+    stored as (
+        select
+            end_date, visitor_id, client_session_id, started_at,
+            argMax(ended_at, _version) as last_event_at,
+            argMax(row_hash, _version) as stored_hash,
+            argMax(_is_deleted, _version) as was_deleted
+        from candidates
+        group by end_date, visitor_id, client_session_id, started_at
+    ),
+
+    -- Deleted rows take part: if a run died between a deletion and its replacement, this one finds those events again.
+    near as (
+        select distinct stored.*
+        from stored
+        inner join touched on stored.visitor_id = touched.visitor_id
+        where
+            stored.last_event_at + {{ session_gap('stored.client_session_id') }} >= toDateTime64(touched.event_date, 3, 'UTC')
+            and stored.started_at - {{ session_gap('stored.client_session_id') }}
+            < toDateTime64(touched.event_date + 1, 3, 'UTC')
+    ),
+
+    near_spans as (
+        select visitor_id, client_session_id, groupArray((started_at, last_event_at)) as spans
+        from near
+        group by visitor_id, client_session_id
+    ),
+
+    concerned as (
+        select event_date, visitor_id from touched
+        union distinct
+        select arrayJoin({{ dates_between('toDate(started_at)', 'end_date') }}) as event_date, visitor_id from near
+    ),
+
+{% endif %}
+
+-- Whole touched days and whole sessions near them: no session among these events reaches beyond them.
+events as (
+    select staged.*
+    from {{ ref('stg_events') }} as staged final
+    {% if is_incremental() %}
+        left join near_spans
+            on staged.visitor_id = near_spans.visitor_id and staged.client_session_id = near_spans.client_session_id
+    {% endif %}
+    where
+        staged.inserted_at <= {{ high }}
+        {% if is_incremental() %}
+            and (staged.event_date, staged.visitor_id) in (select event_date, visitor_id from concerned)
+            and (
+                (staged.event_date, staged.visitor_id) in (select event_date, visitor_id from touched)
+                or arrayExists(span -> staged.occurred_at between span.1 and span.2, near_spans.spans)
+            )
+        {% endif %}
+),
+
+separated as (
+    select
+        *,
+        occurred_at > lagInFrame(occurred_at, 1, occurred_at) over ({{ in_stream }})
+        + {{ session_gap('client_session_id') }} as is_session_start
+    from events
+),
+
+numbered as (
+    select *, sum(is_session_start) over ({{ in_stream }}) as session_number from separated
+),
+
+sessions as (
+    select
+        toDate(max(occurred_at)) as end_date,
+        visitor_id,
+        client_session_id,
+        min(occurred_at) as started_at,
+        lower(hex(sipHash128(visitor_id, client_session_id, toUnixTimestamp64Milli(min(occurred_at))))) as session_id,
+        max(user_id) as user_id,
+        toDate(min(occurred_at)) as session_date,
+        toUInt16(dateDiff('day', min(occurred_at), max(occurred_at))) as length_days,
+        max(occurred_at) as ended_at,
+        toUInt32(count()) as event_count,
+        toUInt32(countIf(event_type = 'page_view')) as page_view_count,
+        argMinIf(page, (occurred_at, event_id), page != '') as entry_page,
+        argMaxIf(page, (occurred_at, event_id), page != '') as exit_page,
+        toUInt32(uniqExactIf(order_id, revenue_kind = 'sale')) as order_count,
+        uniqExactIf(currency, revenue_kind = 'sale') > 1 as is_mixed,
+        if(is_mixed, 0, sumIf(ifNull(revenue_amount, 0), revenue_kind = 'sale')) as revenue_amount,
+        if(is_mixed, 'mixed', anyIf(currency, revenue_kind = 'sale')) as currency,
+        argMin(source, (occurred_at, event_id)) as source
+    from numbered
+    group by visitor_id, client_session_id, session_number
+),
+
+fresh as (
+    select * except (is_mixed), sipHash64(*) as row_hash from sessions
+)
+
+select *, {{ high }} as _version, toUInt8(0) as _is_deleted
+from fresh
+{% if is_incremental() %}
+    where
+        (end_date, visitor_id, client_session_id, started_at, row_hash) not in (
+            select end_date, visitor_id, client_session_id, started_at, stored_hash from stored where was_deleted = 0
+        )
+    union all
+    -- Sessions that were merged into another or start earlier now.
+    select * except (_version, _is_deleted), {{ high }}, toUInt8(1)
+    from candidates
+    where
+        (end_date, visitor_id, client_session_id, started_at) in (
+            select end_date, visitor_id, client_session_id, started_at from near where was_deleted = 0
+        )
+        and (end_date, visitor_id, client_session_id, started_at) not in (
+            select end_date, visitor_id, client_session_id, started_at from fresh
+        )
+    limit 1 by end_date, visitor_id, client_session_id, started_at
+{% endif %}

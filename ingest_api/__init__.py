@@ -1,0 +1,1 @@
+"""The HTTP API: events in, flags evaluated, numbers out. One package a noun."""

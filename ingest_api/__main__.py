@@ -1,0 +1,49 @@
+"""`python -m ingest_api`: serve the API until SIGTERM or SIGINT, then finish what was begun and exit 0."""
+
+import signal
+import sys
+
+import uvicorn
+from pydantic import ValidationError
+
+from ingest_api.app import create_app
+from ingest_api.config import ApiSettings, settings_sentence
+from ingest_api.log_format import configure_logging
+from warehouse.config import WarehouseSettings
+
+_WRONG_SETTINGS = 2
+# Longer than clients and proxies stay idle: they close first, not the server, so none meets a closed connection.
+_KEEP_ALIVE_SECONDS = 75
+_FINISH_SECONDS = 20
+
+
+def main() -> int:
+    """Serve; the exit code is 2 when a setting is wrong, 3 when the port is taken, else 0."""
+    try:
+        settings, warehouse_settings = ApiSettings(), WarehouseSettings()
+    except ValidationError as error:
+        sys.stderr.write(f"ingest_api cannot start: {settings_sentence(error)}\n")
+        return _WRONG_SETTINGS
+    configure_logging(settings.log_level)
+    config = uvicorn.Config(
+        create_app(settings, warehouse_settings),
+        host=settings.host,
+        port=settings.port,
+        http="httptools",
+        loop="uvloop",
+        ws="none",
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=_FINISH_SECONDS,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+    )
+    # uvicorn raises the signal that stopped it once more when it is done; an orderly stop is not a failure.
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(stop, lambda *_: None)
+    uvicorn.Server(config).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,31 @@
+"""Permissions as types: a handler that takes `caller: CanReadAnalytics` cannot be reached without the permission."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
+
+from ingest_api.auth.principals import Principal
+from ingest_api.auth.roles import Permission
+from ingest_api.services import services_of
+
+
+class Requires(SecurityBase):
+    """A dependency that authenticates the caller and demands one permission."""
+
+    scheme_name = "token"
+    model = HTTPBearer(bearerFormat="JWT", description="A token from `analytics token issue --role ... --subject ...`")
+
+    def __init__(self, permission: Permission) -> None:
+        self.permission = permission
+
+    async def __call__(self, request: Request) -> Principal:
+        """The caller. Raises `Unauthenticated`, `AccessUnverifiable` or `PermissionMissing`."""
+        authenticator = services_of(request.scope).authenticator
+        principal = await authenticator.authenticate(request.scope["headers"], request.scope["query_string"])
+        principal.require(self.permission)
+        return principal
+
+
+CanReadAnalytics = Annotated[Principal, Depends(Requires(Permission.ANALYTICS_READ))]

@@ -1,0 +1,38 @@
+"""Roles and the permissions they carry. To change what a role may do, edit this table."""
+
+from enum import StrEnum
+
+
+class Permission(StrEnum):
+    """One thing a caller may be allowed to do; handlers ask for one of these, never for a role."""
+
+    EVENTS_WRITE = "events:write"
+    FLAGS_EVALUATE = "flags:evaluate"
+    FLAGS_WRITE = "flags:write"
+    ANALYTICS_READ = "analytics:read"
+    EXPERIMENTS_WRITE = "experiments:write"
+    ACCESS_MANAGE = "access:manage"
+
+
+class Role(StrEnum):
+    """What a token is issued for."""
+
+    ADMIN = "admin"
+    EDITOR = "editor"
+    ANALYST = "analyst"
+    VIEWER = "viewer"
+
+
+_VIEWER = frozenset({Permission.ANALYTICS_READ})
+_ANALYST = _VIEWER | {Permission.FLAGS_EVALUATE, Permission.EXPERIMENTS_WRITE}
+_EDITOR = _ANALYST | {Permission.FLAGS_WRITE, Permission.EVENTS_WRITE}
+
+PERMISSIONS_OF: dict[Role, frozenset[Permission]] = {
+    Role.VIEWER: _VIEWER,
+    Role.ANALYST: _ANALYST,
+    Role.EDITOR: _EDITOR,
+    Role.ADMIN: frozenset(Permission),
+}
+
+WRITE_KEY_PERMISSIONS = frozenset({Permission.EVENTS_WRITE, Permission.FLAGS_EVALUATE})
+"""A write key is public (it sits in web pages and apps), so it can never read."""

@@ -1,0 +1,60 @@
+"""What the API and the flusher read from the environment."""
+
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings
+
+_SECRET_BYTES = 32
+
+
+class StreamSettings(BaseSettings):
+    """What every process that touches Valkey needs: the API, the flusher, `analytics key`."""
+
+    redis_url: str = Field(default="redis://localhost:6379", pattern=r"^(rediss?|unix)://", repr=False)
+    """May hold a password, so it is left out where settings are shown."""
+    analytics_batch_size: int = Field(default=1000, ge=1, le=20_000)
+    """Events that are waiting before the flusher writes at once."""
+    analytics_flush_interval: int = Field(default=30_000, ge=10, le=3_600_000)
+    """Milliseconds after which the flusher writes whatever waits."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _any_case(cls, level: object) -> object:
+        return level.lower() if isinstance(level, str) else level
+
+    @property
+    def flush_interval_seconds(self) -> float:
+        """`ANALYTICS_FLUSH_INTERVAL` in seconds."""
+        return self.analytics_flush_interval / 1000
+
+
+class ApiSettings(StreamSettings):
+    """What the API process reads; where the warehouse is, is `warehouse.config.WarehouseSettings`."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. The default lets in this machine only."""
+    port: int = Field(default=3007, ge=1, le=65_535)
+    jwt_secret: SecretStr = Field(default=SecretStr(""), validate_default=True)
+    """Signs the tokens that people and services read with."""
+    feature_flags_cache_ttl: int = Field(default=300, ge=1, le=86_400)
+    """Seconds for which a client may keep evaluated flags."""
+
+    @field_validator("jwt_secret")
+    @classmethod
+    def _long_enough(cls, secret: SecretStr) -> SecretStr:
+        if len(secret.get_secret_value().encode()) < _SECRET_BYTES:
+            raise ValueError(
+                f"set it to a secret of at least {_SECRET_BYTES} bytes, for example one made by `openssl rand -hex 32`"
+            )
+        return secret
+
+
+def settings_sentence(error: ValidationError) -> str:
+    """Name each wrong environment variable and what it should be, in one line, without repeating any value."""
+    problems = (
+        f"{'.'.join(str(part) for part in problem['loc']).upper()}: {problem['msg'].removeprefix('Value error, ')}"
+        for problem in error.errors(include_input=False, include_url=False, include_context=False)
+    )
+    return "; ".join(problems)

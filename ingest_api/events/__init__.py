@@ -1,0 +1,1 @@
+"""Events in: decode, normalise, append to the stream, answer; the flusher carries the stream to `raw.events`."""

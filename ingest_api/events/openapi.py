@@ -1,0 +1,131 @@
+"""What the OpenAPI document says about the track routes; their schemas come from the structs that decode and encode."""
+
+from typing import Any
+
+import msgspec
+
+from ingest_api.errors import PROBLEM_MEDIA_TYPE
+from ingest_api.events.answers import Accepted, BatchVerdict
+from ingest_api.events.bodies import MAX_BODY_BYTES, MAX_DECODED_BYTES
+from ingest_api.events.hot_routes import BATCH_PATH, TRACK_PATH
+from ingest_api.events.normalise import DEFAULT_EVENT_TYPE, EVENT_TYPES
+from ingest_api.events.payload import MAX_EVENTS, MAX_OBJECT_BYTES, REJECTION_CODES, UNKNOWN_FIELDS_MEMBER, TrackEvent
+
+TRACK_EXAMPLE = {
+    "eventName": "page_view",
+    "properties": {"page": "/home", "title": "Homepage"},
+    "userId": "user123",
+    "sessionId": "session456",
+}
+BATCH_EXAMPLE = {
+    "events": [
+        {"eventName": "page_view", "properties": {"page": "/home"}, "userId": "user123"},
+        {"eventName": "button_click", "properties": {"button": "signup"}, "userId": "user123"},
+    ]
+}
+
+_KNOWN_TYPES = ", ".join(sorted({DEFAULT_EVENT_TYPE, *EVENT_TYPES.values()}))
+_FIELDS = {
+    "eventName": "What happened, for example `page_view` or `purchase`.",
+    "userId": "The known user. This or `anonymousId` is required.",
+    "anonymousId": "The device or browser, for events before a user is known.",
+    "sessionId": "The client's own session. Without it sessions are cut at 30 minutes of silence.",
+    "eventId": "Makes resending safe: events with one id count once. Made by the server (UUID version 7) when absent.",
+    "eventType": f"Family of the event ({_KNOWN_TYPES}, or your own). Derived from the name when absent.",
+    "timestamp": "When it happened: ISO 8601 (no zone means UTC) or milliseconds since 1970. Default: time of arrival.",
+    "properties": f"JSON object of at most {MAX_OBJECT_BYTES} bytes; kept as it was sent.",
+    "context": f"JSON object of at most {MAX_OBJECT_BYTES} bytes about the surroundings, for example the device.",
+}
+_LIMITS = (
+    f"The body has at most {MAX_BODY_BYTES // 1024 // 1024} MiB, and {MAX_DECODED_BYTES // 1024 // 1024} MiB when "
+    "decompressed (`Content-Encoding: gzip`, `deflate` or `zstd`). "
+    f"Fields that are not listed are kept in `context.{UNKNOWN_FIELDS_MEMBER}` and named in `warnings`. "
+    "Half a surrogate pair (a character that was cut in two) is stored as U+FFFD. "
+    "After a 503, or when no answer came, send the same body again: with `eventId` nothing counts twice."
+)
+_CODES = "\n".join(f"* `{code}`: {meaning}" for code, meaning in REJECTION_CODES.items())
+_ERRORS = {
+    "400": "Not JSON, or no event is valid; `errors` names event and field",
+    "401": "No valid write key or token",
+    "403": "The token may not send events",
+    "405": "Only POST is allowed",
+    "413": "The body is too large",
+    "415": "Unknown content type or encoding",
+    "503": "The events cannot be stored now; send them again after `Retry-After` seconds",
+}
+
+
+def openapi_paths() -> dict[str, Any]:
+    """Path items of the two routes; they refer to `#/components/schemas/Problem` and to two security schemes."""
+    event = _event_schema()
+    batch = {
+        "type": "object",
+        "required": ["events"],
+        "properties": {"events": {"type": "array", "items": event, "minItems": 1, "maxItems": MAX_EVENTS}},
+    }
+    one = _operation(
+        "trackEvent",
+        "Store one event",
+        "The answer 202 means that the event is on disk.",
+        (event, TRACK_EXAMPLE),
+        _schema(Accepted),
+    )
+    many = _operation(
+        "trackBatch",
+        "Store up to 10,000 events",
+        f"Each event gets a verdict; valid ones are stored although others are not. Codes of refusal:\n\n{_CODES}",
+        (batch, BATCH_EXAMPLE),
+        _schema(BatchVerdict),
+    )
+    return {TRACK_PATH: {"post": one}, BATCH_PATH: {"post": many}}
+
+
+def _operation(
+    name: str, summary: str, description: str, request: tuple[dict[str, Any], dict[str, Any]], answer: dict[str, Any]
+) -> dict[str, Any]:
+    schema, example = request
+    problem = {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {
+        "tags": ["events"],
+        "operationId": name,
+        "summary": summary,
+        "description": f"{description}\n\n{_LIMITS}",
+        "security": [{"writeKey": []}, {"token": []}],
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": schema, "example": example}},
+        },
+        "responses": {
+            "202": {"description": "Stored", "content": {"application/json": {"schema": answer}}},
+            **{status: {"description": meaning, "content": problem} for status, meaning in _ERRORS.items()},
+        },
+    }
+
+
+def _event_schema() -> dict[str, Any]:
+    # TrackEvent keeps objects undecoded, which a schema cannot say.
+    fields = [
+        (one.name, dict[str, Any] | None if one.type is msgspec.Raw else one.type, None)
+        if not one.required
+        else (one.name, one.type)
+        for one in msgspec.structs.fields(TrackEvent)
+    ]
+    schema = _schema(msgspec.defstruct("Event", fields, rename="camel"))
+    for name, described in schema["properties"].items():
+        described["description"] = _FIELDS[name]
+    return schema
+
+
+def _schema(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """JSON Schema of a struct without references, so that it can stand anywhere in the document."""
+    [schema], components = msgspec.json.schema_components([kind], ref_template="{name}")
+
+    def resolved(node: Any) -> Any:
+        if isinstance(node, dict):
+            if "$ref" in node:
+                return resolved(components[node["$ref"]])
+            return {key: resolved(value) for key, value in node.items() if key not in ("title", "discriminator")}
+        return [resolved(one) for one in node] if isinstance(node, list) else node
+
+    inlined: dict[str, Any] = resolved(schema)
+    return inlined

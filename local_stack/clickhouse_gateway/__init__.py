@@ -1,0 +1,1 @@
+"""ClickHouse's HTTP interface over an embedded engine."""

@@ -1,0 +1,101 @@
+import dagster as dg
+
+LAYERS = ["raw", "staging", "intermediate", "marts"]
+
+
+def test_definitions_are_loadable(definitions: dg.Definitions) -> None:
+    dg.Definitions.validate_loadable(definitions)
+
+
+def test_asset_names_its_layer_group_owner_kind_and_meaning(definitions: dg.Definitions) -> None:
+    specs = definitions.resolve_all_asset_specs()
+
+    assert len(specs) > 10
+    for spec in specs:
+        assert len(spec.key.path) == 2, spec.key
+        assert spec.group_name == spec.key.path[0]
+        assert spec.owners, spec.key
+        assert spec.kinds, spec.key
+        assert spec.description, spec.key
+
+
+def test_data_flows_from_raw_over_staging_and_intermediate_to_marts(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+
+    flows = {
+        (parent.path[0], key.path[0])
+        for key in graph.get_all_asset_keys()
+        for parent in graph.get(key).parent_keys
+        if parent.path[0] != key.path[0]
+    }
+
+    assert {("raw", "staging"), ("staging", "intermediate"), ("intermediate", "marts")} <= flows
+    order = {layer: place for place, layer in enumerate(["ops", *LAYERS])}
+    assert all(order[source] < order[target] for source, target in flows)
+
+
+def test_marts_and_raw_events_have_a_freshness_policy(definitions: dg.Definitions) -> None:
+    policies = {spec.key.to_user_string(): spec.freshness_policy for spec in definitions.resolve_all_asset_specs()}
+
+    marts = {name: policy for name, policy in policies.items() if name.startswith("marts/")}
+
+    assert policies["raw/events"]
+    assert marts
+    assert all(marts.values())
+
+
+def test_every_dbt_test_is_a_check(definitions: dg.Definitions) -> None:
+    from dagster_project.defs.transform.project import manifest
+
+    tests = {node["name"] for node in manifest()["nodes"].values() if node["resource_type"] == "test"}
+
+    checks = {key.name for key in definitions.resolve_asset_graph().asset_check_keys}
+
+    assert tests
+    assert tests <= checks
+
+
+def test_hourly_job_leaves_out_nightly_tests_and_housekeeping_and_nightly_job_nothing(
+    definitions: dg.Definitions,
+) -> None:
+    from dagster_project.defs.transform.nightly_tests import nightly_test_specs
+
+    heavy = {spec.key for spec in nightly_test_specs().values()}
+    graph = definitions.resolve_asset_graph()
+
+    hourly = definitions.resolve_job_def("hourly_marts_job").asset_layer.asset_graph
+    nightly = definitions.resolve_job_def("nightly_checks_job").asset_layer.asset_graph
+
+    assert hourly.asset_check_keys == graph.asset_check_keys - heavy
+    assert nightly.asset_check_keys == graph.asset_check_keys
+    assert hourly.executable_asset_keys == {
+        key for key in graph.executable_asset_keys if key.path[0] in ("staging", "intermediate", "marts")
+    }
+    assert nightly.executable_asset_keys == graph.executable_asset_keys
+
+
+def test_everything_that_writes_the_warehouse_waits_for_the_same_pool(definitions: dg.Definitions) -> None:
+    nightly = definitions.resolve_job_def("nightly_checks_job")
+
+    pools = {node.name: node.definition.pool for node in nightly.nodes if hasattr(node.definition, "pool")}
+
+    assert pools["models"] == "dbt"
+    assert pools["maintenance__housekeeping"] == "dbt"
+
+
+def test_schedules_and_sensors_are_on_from_the_first_start(definitions: dg.Definitions) -> None:
+    repository = definitions.get_repository_def()
+
+    schedules = {schedule.name: schedule for schedule in repository.schedule_defs}
+    sensors = {sensor.name: sensor.default_status for sensor in repository.sensor_defs}
+
+    assert {name: schedule.cron_schedule for name, schedule in schedules.items()} == {
+        "hourly_marts_schedule": "7 * * * *",
+        "nightly_checks_schedule": "15 2 * * *",
+    }
+    assert {schedule.execution_timezone for schedule in schedules.values()} == {"UTC"}
+    assert {schedule.default_status for schedule in schedules.values()} == {dg.DefaultScheduleStatus.RUNNING}
+    assert {name for name, status in sensors.items() if status == dg.DefaultSensorStatus.RUNNING} >= {
+        "new_events_sensor",
+        "failed_run_sensor",
+    }

@@ -1,0 +1,31 @@
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("freshness", "windows"),
+    [
+        ({"warn_after": {"count": 2, "period": "hour"}, "error_after": {"count": 1, "period": "day"}}, (2, 24)),
+        ({"warn_after": {}, "error_after": {"count": 90, "period": "minute"}}, (None, 1.5)),
+        ({"warn_after": {"count": 2, "period": "hour"}, "error_after": {"count": None, "period": None}}, None),
+        (None, None),
+    ],
+)
+def test_source_freshness_becomes_a_policy_when_it_has_a_moment_of_failure(
+    freshness: dict[str, Any] | None, windows: tuple[float | None, float] | None
+) -> None:
+    from dagster_project.defs.transform.translator import source_freshness
+
+    policy = source_freshness(freshness)
+
+    if windows is None:
+        assert policy is None
+    else:
+        warn_hours, fail_hours = windows
+        assert policy is not None
+        assert policy.fail_window.to_timedelta() == timedelta(hours=fail_hours)
+        assert (policy.warn_window and policy.warn_window.to_timedelta()) == (
+            None if warn_hours is None else timedelta(hours=warn_hours)
+        )

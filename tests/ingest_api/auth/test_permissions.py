@@ -1,0 +1,140 @@
+"""Who may call which route, tried on the running API."""
+
+import secrets
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from ingest_api.auth.access_list import POLL_SECONDS
+from ingest_api.auth.roles import PERMISSIONS_OF, WRITE_KEY_PERMISSIONS, Permission, Role
+from ingest_api.auth.tokens import sign
+from tests.ingest_api.conftest import Api
+from tests.ingest_api.serving import (
+    bearer,
+    claims_for,
+    seconds_until,
+    token_for,
+    with_access,
+    write_key_for,
+)
+
+PERMISSION_OF = {
+    ("GET", "/api/dashboard/bi/revenue"): Permission.ANALYTICS_READ,
+    ("GET", "/api/dashboard/bi/performance"): Permission.ANALYTICS_READ,
+    ("GET", "/api/dashboard/bi/kpis"): Permission.ANALYTICS_READ,
+    ("POST", "/api/analytics/track"): Permission.EVENTS_WRITE,
+    ("POST", "/api/analytics/track/batch"): Permission.EVENTS_WRITE,
+    ("GET", "/health"): None,
+    ("GET", "/health/live"): None,
+    ("GET", "/health/ready"): None,
+}
+BODY_OF = {
+    "/api/analytics/track": {"eventName": "page_view", "userId": "u"},
+    "/api/analytics/track/batch": {"events": [{"eventName": "page_view", "userId": "u"}]},
+}
+
+
+def send(api: Api, route: tuple[str, str], headers: dict[str, str]) -> httpx.Response:
+    method, path = route
+    return api.client.request(method, path, headers=headers, json=BODY_OF.get(path))
+
+
+def test_table_lists_every_route_of_the_api(api: Api) -> None:
+    paths = api.client.get("/openapi.json").json()["paths"]
+
+    routes = {(method.upper(), path) for path, item in paths.items() for method in item}
+
+    assert routes == set(PERMISSION_OF)
+
+
+@pytest.mark.parametrize("route", PERMISSION_OF, ids=str)
+@pytest.mark.parametrize("role", Role)
+def test_role_may_call_exactly_what_its_permissions_say(api: Api, role: Role, route: tuple[str, str]) -> None:
+    needed = PERMISSION_OF[route]
+
+    response = send(api, route, bearer(token_for(api.settings, role)))
+
+    allowed = needed is None or needed in PERMISSIONS_OF[role]
+    assert (response.status_code == 403) is not allowed, response.text
+    assert response.status_code != 401
+
+
+@pytest.mark.parametrize("route", PERMISSION_OF, ids=str)
+def test_write_key_may_only_send_events(api: Api, route: tuple[str, str]) -> None:
+    key, _ = write_key_for(api.settings, api.environment)
+    needed = PERMISSION_OF[route]
+
+    response = send(api, route, bearer(key))
+
+    allowed = needed is None or needed in WRITE_KEY_PERMISSIONS
+    assert (response.status_code == 403) is not allowed, response.text
+
+
+@pytest.mark.parametrize("route", [route for route, needed in PERMISSION_OF.items() if needed], ids=str)
+def test_route_is_closed_without_a_credential(api: Api, route: tuple[str, str]) -> None:
+    response = send(api, route, {})
+
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"] == 'Bearer realm="analytics"'
+    assert response.json()["code"] == "unauthenticated"
+
+
+def test_openapi_document_says_which_routes_need_a_credential(api: Api) -> None:
+    document = api.client.get("/openapi.json").json()
+
+    for (method, path), needed in PERMISSION_OF.items():
+        operation = document["paths"][path][method.lower()]
+        assert bool(operation.get("security")) is (needed is not None), path
+        for scheme in operation.get("security", []):
+            assert set(scheme) <= set(document["components"]["securitySchemes"])
+
+
+def test_write_key_is_read_from_the_address_for_browsers(api: Api) -> None:
+    key, _ = write_key_for(api.settings, api.environment)
+
+    response = api.client.post(
+        "/api/analytics/track", params={"writeKey": key}, json={"eventName": "page_view", "userId": "u"}
+    )
+
+    assert response.status_code == 202, response.text
+
+
+def test_unknown_write_key_is_refused(api: Api) -> None:
+    response = api.client.post("/api/analytics/track", headers={"x-write-key": "wk_nobody"}, json={})
+
+    assert (response.status_code, response.json()["code"]) == (401, "write_key_invalid")
+
+
+def test_revoked_token_is_refused_within_two_seconds(api: Api) -> None:
+    claims = claims_for(Role.ADMIN)
+    headers = bearer(sign(claims, api.settings.jwt_secret))
+    with_access(api.settings, api.environment, lambda store: store.add_token(claims, datetime.now(UTC)))
+    track = ("POST", "/api/analytics/track")
+    assert send(api, track, headers).status_code == 202
+
+    with_access(api.settings, api.environment, lambda store: store.revoke_token(claims.token_id, datetime.now(UTC)))
+    waited = seconds_until(lambda: send(api, track, headers).status_code == 401)
+
+    assert waited < POLL_SECONDS + 1
+    assert send(api, track, headers).json()["code"] == "token_revoked"
+
+
+def test_revoked_write_key_is_refused_within_two_seconds(api: Api) -> None:
+    key, key_id = write_key_for(api.settings, api.environment)
+    track = ("POST", "/api/analytics/track")
+    assert send(api, track, bearer(key)).status_code == 202
+
+    with_access(api.settings, api.environment, lambda store: store.revoke_key(key_id, datetime.now(UTC)))
+    waited = seconds_until(lambda: send(api, track, bearer(key)).status_code == 401)
+
+    assert waited < POLL_SECONDS + 1
+    assert send(api, track, bearer(key)).json()["code"] == "write_key_revoked"
+
+
+def test_credential_of_another_environment_is_refused(api: Api) -> None:
+    key, _ = write_key_for(api.settings, f"test_{secrets.token_hex(4)}")
+
+    response = send(api, ("POST", "/api/analytics/track"), bearer(key))
+
+    assert response.status_code == 401
