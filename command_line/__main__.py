@@ -5,7 +5,7 @@ import sys
 import typer
 from pydantic import ValidationError
 
-from command_line import access, importing, migrations
+from command_line import access, importing, migrations, verify
 from ingest_api.config import settings_sentence
 
 app = typer.Typer(name="analytics", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -20,6 +20,7 @@ app.command("migrate")(migrations.migrate_warehouse)
 app.add_typer(access.token_app, name="token")
 app.add_typer(access.key_app, name="key")
 app.command("import")(importing.import_file)
+app.command("verify")(verify.verify)
 
 
 def main() -> None:

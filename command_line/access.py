@@ -64,7 +64,13 @@ def list_tokens() -> None:
     for token in _with_store(lambda store: store.tokens()):
         claims = token.claims
         state = "expired" if claims.expires_at <= now else _state(token.revoked_at)
-        row = (claims.token_id, escape(claims.subject), claims.role, _moment(claims.issued_at), _moment(claims.expires_at))
+        row = (
+            claims.token_id,
+            escape(claims.subject),
+            claims.role,
+            _moment(claims.issued_at),
+            _moment(claims.expires_at),
+        )
         table.add_row(*row, state)
     _show(table, "No tokens were issued; see `analytics token issue --help`.")
 

@@ -92,7 +92,7 @@ class MethodNotAllowed(ApiError):
 
     status, code, title = 405, "method_not_allowed", "The method is not allowed"
 
-    def __init__(self, detail: str, allow: str) -> None:
+    def __init__(self, detail: str, allow: str = "POST") -> None:
         super().__init__(detail)
         self.allow = allow
 

@@ -209,7 +209,11 @@ def _monitor(request: Request) -> HealthMonitor:
 Monitor = Annotated[HealthMonitor, Depends(_monitor)]
 
 
-@router.get("/health", responses={503: {"model": Health, "description": "`down`: events are refused"}})
+@router.get(
+    "/health",
+    summary="State of everything",
+    responses={503: {"model": Health, "description": "`down`: events are refused"}},
+)
 async def health(monitor: Monitor, response: Response) -> Health:
     """The state and latency of each dependency; 503 when the status is `down`."""
     state = await monitor.health()
@@ -218,13 +222,17 @@ async def health(monitor: Monitor, response: Response) -> Health:
     return state
 
 
-@router.get("/health/live")
+@router.get("/health/live", summary="Is the process running")
 async def live() -> Probe:
     """The process runs. It asks nothing else: restarting the API repairs no dependency."""
     return Probe(status="ok", detail=None)
 
 
-@router.get("/health/ready", responses={503: {"model": Probe, "description": "Send no requests here yet"}})
+@router.get(
+    "/health/ready",
+    summary="May requests be sent here",
+    responses={503: {"model": Probe, "description": "Send no requests here yet"}},
+)
 async def ready(monitor: Monitor, response: Response) -> Probe:
     """Whether to route requests here: Valkey answers and the schema was seen up to date by this process."""
     state = (await monitor.health()).dependencies

@@ -33,7 +33,7 @@ class Services:
 
 
 def valkey_client(settings: StreamSettings) -> Redis:
-    """A client that connects at its first command and repeats none by itself: a repeated append could store twice."""
+    """A client that connects at its first command and repeats none by itself: that Valkey is away must show at once."""
     return Redis.from_url(
         settings.redis_url,
         socket_timeout=5,

@@ -123,12 +123,12 @@ class AccessStore:
         return AccessSnapshot(
             version=int(version or 0),
             keys_by_digest={record.digest: record for record in records},
-            revoked=frozenset(str(name, "utf-8") for name in revoked),
+            revoked=frozenset(name.decode() for name in revoked),
         )
 
     async def _revoked(self) -> dict[str, datetime]:
         found = await self._valkey.hgetall(self._revocations)
-        return {name.decode(): datetime.fromisoformat(when.decode()) for name, when in found.items()}
+        return {_text(name): datetime.fromisoformat(_text(when)) for name, when in found.items()}
 
     async def _revoke(self, issued: str, kind: str, credential_id: str, now: datetime) -> None:
         if not await self._valkey.hexists(issued, credential_id):
@@ -137,3 +137,7 @@ class AccessStore:
             changes.hsetnx(self._revocations, f"{kind}:{credential_id}", now.astimezone(UTC).isoformat())
             changes.incr(self._version)
             await changes.execute()
+
+
+def _text(value: bytes | str) -> str:
+    return value if isinstance(value, str) else value.decode()

@@ -1,6 +1,7 @@
 """A number beside the number of the previous period, and the change between them."""
 
-from decimal import Decimal
+from collections.abc import Iterable
+from decimal import Context, Decimal, localcontext
 from typing import Annotated, Generic, Self, TypeVar
 
 from pydantic import Field, PlainSerializer, WithJsonSchema
@@ -9,10 +10,13 @@ from ingest_api.camel_model import CamelModel
 
 _MONEY_PLACES, _CENTS, _RATE_PLACES = Decimal("0.0001"), 2, 6
 
+# The default of 28 digits is less than a Decimal(38, 4) holds: sums would be rounded.
+_EXACT = Context(prec=76)
+
 
 def money_text(amount: Decimal) -> str:
     """An amount as text: exact, at least two decimals, at most four (`12.50`, `0.0001`)."""
-    whole, _, fraction = f"{amount.quantize(_MONEY_PLACES):f}".partition(".")
+    whole, _, fraction = f"{amount:.4f}".partition(".")
     return f"{whole}.{fraction.rstrip('0').ljust(_CENTS, '0')}"
 
 
@@ -36,7 +40,8 @@ class Comparison(CamelModel, Generic[Value]):
     @classmethod
     def of(cls, value: Value | None, previous: Value | None) -> Self:
         """Compare two numbers of one unit."""
-        change = None if value is None or previous is None else value - previous
+        with localcontext(_EXACT):
+            change = None if value is None or previous is None else value - previous
         return cls(
             value=value,
             previous=previous,
@@ -60,4 +65,11 @@ def ratio(numerator: Decimal | int, denominator: Decimal | int) -> float | None:
 
 def money_ratio(numerator: Decimal, denominator: Decimal | int) -> Decimal | None:
     """An average amount, rounded to four places; None when there is nothing to divide by."""
-    return (numerator / denominator).quantize(_MONEY_PLACES) if denominator else None
+    with localcontext(_EXACT):
+        return (numerator / denominator).quantize(_MONEY_PLACES) if denominator else None
+
+
+def exact_sum(amounts: Iterable[Decimal]) -> Decimal:
+    """The sum without rounding; 0 of nothing."""
+    with localcontext(_EXACT):
+        return sum(amounts, Decimal(0))

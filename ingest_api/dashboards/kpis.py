@@ -4,7 +4,6 @@ A ratio over several days is the sum of its numerators by the sum of its denomin
 let a quiet Sunday weigh as much as Black Friday.
 """
 
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from itertools import groupby
@@ -18,6 +17,7 @@ from ingest_api.dashboards.comparison import (
     MoneyComparison,
     Number,
     NumberComparison,
+    exact_sum,
     money_ratio,
     ratio,
 )
@@ -28,30 +28,8 @@ Aggregation = Literal["sum", "dailyMean", "ratio"]
 Direction = Literal["up", "down"]
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """How a metric is read: over several days, and which way is better."""
-
-    name: str
-    aggregation: Aggregation
-    good_direction: Direction
-
-
-METRICS = {
-    "gross_revenue": Metric("Gross revenue", "sum", "up"),
-    "net_revenue": Metric("Net revenue", "sum", "up"),
-    "refunds": Metric("Refunds", "sum", "down"),
-    "orders": Metric("Orders", "sum", "up"),
-    "average_order_value": Metric("Average order value", "ratio", "up"),
-    "daily_active_users": Metric("Daily active users", "dailyMean", "up"),
-    "new_users": Metric("New users", "sum", "up"),
-    "sessions": Metric("Sessions", "sum", "up"),
-    "events": Metric("Events", "sum", "up"),
-    "bounce_rate": Metric("Bounce rate", "ratio", "down"),
-    "average_session_duration": Metric("Average session duration", "ratio", "up"),
-    "purchase_conversion_rate": Metric("Purchase conversion rate", "ratio", "up"),
-}
-"""A metric of `marts.kpis_daily` that is not named here is shown too: rates and seconds as ratios, others as sums."""
+# A person who comes on two days is one active user of each, so these days cannot be added.
+_DAILY_MEANS = frozenset({"daily_active_users"})
 
 
 class KpiDay(CamelModel):
@@ -71,6 +49,7 @@ class MoneyKpiDay(CamelModel):
 class _Kpi(CamelModel):
     metric: str = Field(examples=["net_revenue"])
     name: str
+    formula: str | None = Field(description="What a day's value is, in words")
     category: str
     aggregation: Aggregation = Field(description="How the days become one number")
     good_direction: Direction = Field(description="Which way of change is good news")
@@ -115,15 +94,17 @@ async def kpi_report(marts: Marts, category: Category | None) -> KpiReport:
 def kpi(rows: list[dict[str, Any]], start: date, days: list[date]) -> NumberKpi | MoneyKpi:
     """One metric from its rows of `sql/kpis_daily.sql`: days before `start` are the previous period."""
     first = rows[0]
-    metric = METRICS.get(first["metric"]) or _unnamed(first["metric"], first["unit"])
     now = [row for row in rows if row["kpi_date"] >= start]
     before = [row for row in rows if row["kpi_date"] < start]
+    aggregation = _aggregation(rows)
     about = {
         "metric": first["metric"],
-        "name": metric.name,
+        # A funnel declared in the dbt project is a metric at once, and may be missing from the catalog.
+        "name": first["name"] or first["metric"].replace("_", " ").capitalize(),
+        "formula": first["formula"] or None,
         "category": first["category"],
-        "aggregation": metric.aggregation,
-        "good_direction": metric.good_direction,
+        "aggregation": aggregation,
+        "good_direction": first["good_direction"] or "up",
         "days_with_data": len(now),
         "unit": first["unit"],
     }
@@ -132,34 +113,34 @@ def kpi(rows: list[dict[str, Any]], start: date, days: list[date]) -> NumberKpi 
         return MoneyKpi(
             **about,
             currency=first["currency"],
-            over_period=MoneyComparison.of(_amount(metric.aggregation, now), _amount(metric.aggregation, before)),
+            over_period=MoneyComparison.of(_amount(aggregation, now), _amount(aggregation, before)),
             daily=[
-                MoneyKpiDay(date=day, value=_amount(metric.aggregation, [by_day[day]] if day in by_day else []))
+                MoneyKpiDay(date=day, value=_amount(aggregation, [by_day[day]] if day in by_day else []))
                 for day in days
             ],
         )
     return NumberKpi(
         **about,
-        over_period=NumberComparison.of(_number(metric.aggregation, now), _number(metric.aggregation, before)),
-        daily=[
-            KpiDay(date=day, value=_number(metric.aggregation, [by_day[day]] if day in by_day else [])) for day in days
-        ],
+        over_period=NumberComparison.of(_number(aggregation, now), _number(aggregation, before)),
+        daily=[KpiDay(date=day, value=_number(aggregation, [by_day[day]] if day in by_day else [])) for day in days],
     )
 
 
-def _unnamed(metric: str, unit: str) -> Metric:
-    return Metric(metric.replace("_", " ").capitalize(), "ratio" if unit in ("rate", "seconds") else "sum", "up")
+def _aggregation(rows: list[dict[str, Any]]) -> Aggregation:
+    if any(row["denominator"] is not None for row in rows):
+        return "ratio"
+    return "dailyMean" if rows[0]["metric"] in _DAILY_MEANS else "sum"
 
 
 def _amount(aggregation: Aggregation, rows: list[dict[str, Any]]) -> Decimal | None:
-    total = sum((_part(row) for row in rows), Decimal(0))
+    total = exact_sum(_part(row) for row in rows)
     if aggregation == "ratio":
         return money_ratio(total, _denominator(rows))
     return total if aggregation == "sum" else money_ratio(total, len(rows))
 
 
 def _number(aggregation: Aggregation, rows: list[dict[str, Any]]) -> int | float | None:
-    total = sum((_part(row) for row in rows), Decimal(0))
+    total = exact_sum(_part(row) for row in rows)
     if aggregation == "ratio":
         return ratio(total, _denominator(rows))
     if aggregation == "dailyMean":
@@ -175,4 +156,4 @@ def _part(row: dict[str, Any]) -> Decimal:
 
 
 def _denominator(rows: list[dict[str, Any]]) -> Decimal:
-    return sum((Decimal(row["denominator"] or 0) for row in rows), Decimal(0))
+    return exact_sum(Decimal(row["denominator"] or 0) for row in rows)

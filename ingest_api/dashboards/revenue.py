@@ -1,14 +1,15 @@
 """The revenue report: what came in, what went back, per currency; amounts of different currencies are never added."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
 from pydantic import Field
 
 from ingest_api.camel_model import CamelModel
-from ingest_api.dashboards.comparison import Money, MoneyComparison, NumberComparison, money_ratio
+from ingest_api.dashboards.comparison import Money, MoneyComparison, NumberComparison, exact_sum, money_ratio
 from ingest_api.dashboards.marts import Marts, Report
 from ingest_api.dashboards.periods import Period
 
@@ -49,22 +50,6 @@ class RevenueReport(Report):
     currencies: list[CurrencyRevenue]
 
 
-@dataclass(slots=True)
-class _Sum:
-    gross: Decimal = Decimal(0)
-    refunds: Decimal = Decimal(0)
-    net: Decimal = Decimal(0)
-    orders: int = 0
-    refund_count: int = 0
-
-    def add(self, row: dict[str, Any]) -> None:
-        self.gross += row["gross_revenue_amount"]
-        self.refunds += row["refund_amount"]
-        self.net += row["net_revenue_amount"]
-        self.orders += row["order_count"]
-        self.refund_count += row["refund_count"]
-
-
 async def revenue_report(marts: Marts) -> RevenueReport:
     """Read and put together; errors as `Marts.rows`."""
     heading = await marts.heading("revenue_daily")
@@ -82,9 +67,8 @@ async def revenue_report(marts: Marts) -> RevenueReport:
 
 def currency_revenue(currency: str, rows: list[dict[str, Any]], period: Period, days: list[date]) -> CurrencyRevenue:
     """Compare and list one currency's rows of `sql/revenue_daily.sql`; `days` are those that the series shows."""
-    now, before = _Sum(), _Sum()
-    for row in rows:
-        (now if row["revenue_date"] >= period.start else before).add(row)
+    now = _Totals.of(row for row in rows if row["revenue_date"] >= period.start)
+    before = _Totals.of(row for row in rows if row["revenue_date"] < period.start)
     by_day = {row["revenue_date"]: row for row in rows}
     return CurrencyRevenue(
         currency=currency,
@@ -100,6 +84,26 @@ def currency_revenue(currency: str, rows: list[dict[str, Any]], period: Period, 
         ),
         daily=[_day(day, by_day.get(day, {})) for day in days],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Totals:
+    gross: Decimal
+    refunds: Decimal
+    net: Decimal
+    orders: int
+    refund_count: int
+
+    @classmethod
+    def of(cls, days: Iterable[dict[str, Any]]) -> Self:
+        days = list(days)
+        return cls(
+            gross=exact_sum(day["gross_revenue_amount"] for day in days),
+            refunds=exact_sum(day["refund_amount"] for day in days),
+            net=exact_sum(day["net_revenue_amount"] for day in days),
+            orders=sum(day["order_count"] for day in days),
+            refund_count=sum(day["refund_count"] for day in days),
+        )
 
 
 def _day(day: date, row: dict[str, Any]) -> RevenueDay:

@@ -48,13 +48,13 @@ def _marts(request: Request, query: PeriodQuery) -> Marts:
     return Marts(services_of(request.scope).warehouse, period)
 
 
-@router.get("/revenue")
+@router.get("/revenue", summary="Revenue, refunds and orders")
 async def revenue(caller: CanReadAnalytics, query: Annotated[PeriodQuery, Query()], request: Request) -> RevenueReport:
     """Revenue, refunds and orders per currency, with a daily series and the previous period."""
     return await revenue_report(_marts(request, query))
 
 
-@router.get("/performance")
+@router.get("/performance", summary="Use of the product and conversion")
 async def performance(
     caller: CanReadAnalytics, query: Annotated[PeriodQuery, Query()], request: Request
 ) -> PerformanceReport:
@@ -62,7 +62,7 @@ async def performance(
     return await performance_report(_marts(request, query))
 
 
-@router.get("/kpis")
+@router.get("/kpis", summary="Key figures")
 async def kpis(caller: CanReadAnalytics, query: Annotated[KpiQuery, Query()], request: Request) -> KpiReport:
     """Each metric over the period, its change, which way is good, and its days."""
     return await kpi_report(_marts(request, query), query.category)

@@ -1,0 +1,169 @@
+"""The data sets: their files, their funnels, and which of the reference figures the marts can answer."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+from command_line.verification.figures import Figure, Number, Series
+from command_line.verification.marts import Marts
+
+Results = Mapping[str, Any]
+Comparison = Figure | Series
+
+WINDOWS = {"10m": "10 minutes", "30m": "30 minutes", "1h": "1 hour", "1d": "1 day", "7d": "7 days", "30d": "30 days"}
+"""How the references write a funnel's window, and how dbt does."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """One file of real events with reference answers. `funnels` holds the steps by the answer's name."""
+
+    name: str
+    file: str
+    answers: str
+    figures: Callable[[Marts, Results], Iterator[Comparison]]
+    funnels: Mapping[str, list[str]] = field(default_factory=dict)
+
+    def dbt_funnels(self, results: Results) -> list[dict[str, Any]]:
+        """Return the variable `funnels` for dbt: one funnel for each window in the answers."""
+        return [
+            {"name": f"{name}_{window}", "window": WINDOWS[window], "steps": steps}
+            for name, steps in self.funnels.items()
+            for window in results[name]
+        ]
+
+    def compare(self, marts: Marts, results: Results) -> Iterator[Comparison]:
+        """Yield every figure of the answers that the marts can answer."""
+        yield from self.figures(marts, results)
+        for name, steps in self.funnels.items():
+            for window, modes in results[name].items():
+                found = marts.visitors_by_step(f"{name}_{window}", steps)
+                yield Series(f"{name}, {WINDOWS[window]}", modes["default"]["reached"], found)
+
+
+def activity_figures(marts: Marts, results: Results) -> Iterator[Comparison]:
+    """Compare events, active users, new users and sessions, in all and by day."""
+    totals, days = results["totals"], {day["date"]: day for day in results["daily"]}
+    events_of = "SELECT {}, sum(event_count) FROM {{marts:Identifier}}.events_daily GROUP BY 1"
+    yield Figure("events", totals["events"], marts.one("SELECT sum(event_count) FROM {marts:Identifier}.events_daily"))
+    yield Figure("users", totals["users"], marts.one("SELECT uniqExact(visitor_id) FROM {marts:Identifier}.sessions"))
+    yield Series("events by name", totals["events_by_name"], marts.series(events_of.format("event_name")))
+    yield Series("events per day", _column(days, "events"), marts.series(events_of.format("event_date")))
+    active = marts.daily_activity("daily_active_users")
+    yield Series("active users per day", _column(days, "active_users"), active)
+    yield Series("new users per day", _column(days, "new_users"), marts.daily_activity("new_users"))
+    sessions = marts.series("SELECT session_date, count() FROM {marts:Identifier}.sessions GROUP BY 1")
+    yield Series("sessions per day", _column(days, "sessions"), sessions)
+    weekly = marts.daily_activity("weekly_active_users")
+    if "rolling_7d_active_users" in results:
+        yield Series("active users, rolling 7 days", results["rolling_7d_active_users"], weekly)
+    yield from _calendar_periods(results, weekly, marts.daily_activity("monthly_active_users"))
+    found = marts.session_figures()
+    for name, expected in results["sessions"].items():
+        if name in found:
+            yield Figure(f"sessions: {name}", expected, found[name])
+
+
+def shop_figures(marts: Marts, results: Results) -> Iterator[Comparison]:
+    """Compare activity, and the revenue of a shop without refunds."""
+    yield from activity_figures(marts, results)
+    revenue = results["revenue"]
+    gross, orders = marts.revenue("gross_revenue_amount"), marts.revenue("order_count")
+    buyers = marts.one("SELECT uniqExact(visitor_id) FROM {marts:Identifier}.sessions WHERE order_count > 0")
+    users = marts.one("SELECT uniqExact(visitor_id) FROM {marts:Identifier}.sessions")
+    yield Figure("revenue", revenue["revenue"], gross)
+    yield Figure("orders", revenue["orders"], orders)
+    yield Figure("buyers", revenue["buyers"], buyers)
+    yield Figure("average order value", revenue["aov"], float(gross / orders))
+    yield Figure("revenue per user", revenue["arpu"], float(gross) / float(users))
+    yield Figure("revenue per buyer", revenue["arppu"], float(gross) / float(buyers))
+
+
+def retail_figures(marts: Marts, results: Results) -> Iterator[Comparison]:
+    """Compare revenue, refunds, orders and customers of invoice lines, in all, by month and by day."""
+    revenue, lines = results["revenue"], results["lines"]
+    by_name = marts.series("SELECT event_name, sum(event_count) FROM {marts:Identifier}.events_daily GROUP BY 1")
+    yield Series("lines by kind", {kind: line["lines"] for kind, line in lines.items()}, by_name)
+    gross, orders = marts.revenue("gross_revenue_amount"), marts.revenue("order_count")
+    yield Figure("gross revenue", revenue["gross_revenue"], gross)
+    yield Figure("refunds", revenue["refunds"], marts.revenue("refund_amount"))
+    yield Figure("net revenue", revenue["net_revenue"], marts.revenue("net_revenue_amount"))
+    yield Figure("refund rate", revenue["refund_rate"], float(marts.revenue("refund_amount") / gross))
+    yield Figure("orders", revenue["orders"], orders)
+    yield Figure("average order value", revenue["aov"], float(gross / orders))
+    identified, found = revenue["identified"], marts.customer_figures()
+    for name in ("gross_revenue", "orders", "customers", "repeat_customers"):
+        yield Figure(f"identified: {name}", identified[name], found[name])
+    yield Figure("identified: arpu", identified["arpu"], float(found["gross_revenue"]) / float(found["customers"]))
+    columns = {
+        "gross_revenue": "gross_revenue_amount",
+        "refunds": "refund_amount",
+        "net_revenue": "net_revenue_amount",
+        "orders": "order_count",
+        "refund_invoices": "refund_count",
+    }
+    for answers, period in (("by_month", "formatDateTime({}, '%Y-%m')"), ("by_day", "toString({})")):
+        expected = {entry["period"]: entry for entry in results[answers]}
+        for name, column in columns.items():
+            yield Series(
+                f"{answers}: {name}", _column(expected, name), marts.revenue_by(period.format("revenue_date"), column)
+            )
+        for name, of_customers in (
+            ("customers", "uniqExact(user_id)"),
+            ("identified_gross_revenue", "sum(revenue_amount)"),
+        ):
+            found_by = marts.customers_by(period.format("session_date"), of_customers)
+            yield Series(f"{answers}: {name}", _column(expected, name), found_by)
+
+
+def _calendar_periods(
+    results: Results, weekly: Mapping[str, Number], monthly: Mapping[str, Number]
+) -> Iterator[Comparison]:
+    """A full week equals the rolling 7 days of its Sunday, a full month of 30 days the rolling 30 of its last day."""
+    sundays = {week: _day_after(week, 6) for week in results["weekly_active_users"]}
+    weeks = {week: weekly[sunday] for week, sunday in sundays.items() if sunday in weekly}
+    if weeks:
+        yield Series("active users per full week", _only(results["weekly_active_users"], weeks), weeks)
+    ends = {month: f"{month}-30" for month in results["monthly_active_users"] if month[-2:] in ("04", "06", "09", "11")}
+    months = {month: monthly[end] for month, end in ends.items() if end in monthly}
+    if months:
+        yield Series("active users per month of 30 days", _only(results["monthly_active_users"], months), months)
+
+
+def _day_after(day: str, count: int) -> str:
+    return (date.fromisoformat(day) + timedelta(days=count)).isoformat()
+
+
+def _only(expected: Mapping[str, Number], labels: Mapping[str, Number]) -> dict[str, Number]:
+    return {label: expected[label] for label in labels}
+
+
+def _column(entries: Mapping[str, Mapping[str, Number]], name: str) -> dict[str, Number]:
+    return {label: entry[name] for label, entry in entries.items()}
+
+
+DATA_SETS = {
+    data_set.name: data_set
+    for data_set in (
+        DataSet(
+            name="rees46",
+            file="rees46_events_even_users.csv.gz",
+            answers="rees46_even.json",
+            figures=shop_figures,
+            funnels={
+                "funnel_view_cart_purchase": ["view", "cart", "purchase"],
+                "funnel_view_purchase": ["view", "purchase"],
+            },
+        ),
+        DataSet(
+            name="otto",
+            file="otto_events.csv.gz",
+            answers="otto.json",
+            figures=activity_figures,
+            funnels={"funnel_clicks_carts_orders": ["clicks", "carts", "orders"]},
+        ),
+        DataSet("online_retail", "online_retail.csv.gz", "online_retail.json", retail_figures),
+        DataSet("reviews", "reviews.csv.gz", "reviews.json", activity_figures),
+    )
+}

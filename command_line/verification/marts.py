@@ -1,0 +1,101 @@
+"""The queries whose answers are compared: only tables that dbt builds, no raw events."""
+
+from decimal import Decimal
+
+from command_line.verification.figures import Number
+from warehouse.client import Client
+from warehouse.config import WarehouseSettings
+
+_SESSIONS = """
+SELECT
+    toInt64(count()) AS sessions,
+    avg(duration_seconds) AS avg_duration_s,
+    quantileExactInclusive(0.5)(duration_seconds) AS median_duration_s,
+    toInt64(countIf(is_bounce)) AS bounced_sessions,
+    countIf(is_bounce) / count() AS bounce_rate,
+    avg(event_count) AS avg_events_per_session,
+    quantileExactInclusive(0.5)(toFloat64(event_count)) AS median_events_per_session,
+    avgIf(duration_seconds, NOT is_bounce) AS avg_duration_s_excluding_bounces,
+    max(duration_seconds) AS max_duration_s,
+    toInt64(max(event_count)) AS max_events_per_session,
+    count() / uniqExact(visitor_id) AS sessions_per_user
+FROM {marts:Identifier}.sessions
+"""
+_CUSTOMERS = """
+SELECT
+    toInt64(count()) AS customers,
+    toInt64(sum(bought)) AS orders,
+    sum(spent) AS gross_revenue,
+    toInt64(countIf(bought > 1)) AS repeat_customers
+FROM (
+    SELECT sum(order_count) AS bought, sum(revenue_amount) AS spent FROM {marts:Identifier}.sessions
+    WHERE order_count > 0 AND NOT startsWith(user_id, 'anonymous-') GROUP BY user_id
+)
+"""
+_CUSTOMERS_BY = """
+SELECT %s, %s FROM {marts:Identifier}.sessions
+WHERE order_count > 0 AND NOT startsWith(user_id, 'anonymous-') GROUP BY 1
+"""
+_REVENUE_BY = "SELECT %s, sum(%s) FROM {marts:Identifier}.revenue_daily GROUP BY 1"
+_ACTIVITY = "SELECT activity_date, %s FROM {marts:Identifier}.active_users_daily"
+_FUNNEL = """
+SELECT step, countIf(level >= step)
+FROM (
+    SELECT visitor_id, max(level) AS level FROM {intermediate:Identifier}.int_funnel_visitors FINAL
+    WHERE funnel_name = {funnel:String} GROUP BY visitor_id
+)
+ARRAY JOIN range(1, {steps:UInt8} + 1) AS step
+GROUP BY step ORDER BY step
+"""
+
+
+class Marts:
+    """What dbt has built of one data set."""
+
+    def __init__(self, client: Client, settings: WarehouseSettings) -> None:
+        self._client = client
+        self._parameters = {"marts": settings.database("marts"), "intermediate": settings.database("intermediate")}
+
+    def one(self, sql: str) -> Number:
+        """Return the single number that a query selects."""
+        number: Number = self._client.query(sql, parameters=self._parameters).result_rows[0][0]
+        return number
+
+    def series(self, sql: str) -> dict[str, Number]:
+        """Return the numbers that a query selects beside their labels."""
+        rows = self._client.query(sql, parameters=self._parameters).result_rows
+        return {str(label): number for label, number in rows}
+
+    def session_figures(self) -> dict[str, Number]:
+        """Return the key figures of all sessions under the references' names."""
+        return self._row(_SESSIONS)
+
+    def customer_figures(self) -> dict[str, Number]:
+        """Return the key figures of all buyers who are known, under the references' names."""
+        return self._row(_CUSTOMERS)
+
+    def customers_by(self, period: str, figure: str) -> dict[str, Number]:
+        """Return a figure of known buyers' sessions by a period, an expression over `session_date`."""
+        return self.series(_CUSTOMERS_BY % (period, figure))
+
+    def visitors_by_step(self, funnel: str, steps: list[str]) -> dict[str, Number]:
+        """Return how many visitors ever reached each step, each visitor once however often one entered."""
+        parameters = {**self._parameters, "funnel": funnel, "steps": len(steps)}
+        counts = self._client.query(_FUNNEL, parameters=parameters).result_rows
+        return {step: int(count) for step, (_, count) in zip(steps, counts, strict=True)}
+
+    def daily_activity(self, column: str) -> dict[str, Number]:
+        """Return a column of `active_users_daily` by day, which lists empty days too."""
+        return self.series(_ACTIVITY % column)
+
+    def revenue_by(self, period: str, column: str) -> dict[str, Number]:
+        """Return a column of `revenue_daily` summed by a period, an expression over `revenue_date`."""
+        return self.series(_REVENUE_BY % (period, column))
+
+    def revenue(self, column: str) -> Decimal:
+        """Return the sum of a column of `revenue_daily`."""
+        return sum((Decimal(str(amount)) for amount in self.revenue_by("''", column).values()), Decimal(0))
+
+    def _row(self, sql: str) -> dict[str, Number]:
+        answer = self._client.query(sql, parameters=self._parameters)
+        return dict(zip(answer.column_names, answer.result_rows[0], strict=True))
