@@ -19,6 +19,7 @@ Row: TypeAlias = dict[str, Any]
 
 _MAX_CELL_CHARACTERS = 16 * 1024 * 1024
 _PARQUET_ROWS = 2000
+_BUFFER_BYTES = 1024 * 1024
 _json_object = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
 
 
@@ -75,8 +76,11 @@ def open_rows(path: Path) -> AbstractContextManager[RowSource]:
 @contextmanager
 def _csv(path: Path, compression: str, delimiter: str) -> Iterator[RowSource]:
     csv.field_size_limit(_MAX_CELL_CHARACTERS)
-    with path.open("rb") as raw, _decompressed(raw, compression) as binary:
-        text = io.TextIOWrapper(cast(IO[bytes], binary), encoding="utf-8-sig", newline="")
+    with (
+        path.open("rb") as raw,
+        _decompressed(raw, compression) as binary,
+        io.TextIOWrapper(binary, encoding="utf-8-sig", newline="") as text,
+    ):
         lines = csv.reader(text, delimiter=delimiter, strict=True)
         with _readable(path):
             columns = tuple(next(lines, ()))
@@ -102,7 +106,7 @@ def _ndjson(path: Path, compression: str) -> Iterator[RowSource]:
 
         def rows() -> Iterator[Row | MalformedRow]:
             with _readable(path):
-                for line in io.BufferedReader(cast(io.RawIOBase, binary), 1024 * 1024):
+                for line in binary:
                     if not line.strip():
                         continue
                     try:
@@ -137,13 +141,14 @@ def _parquet(path: Path) -> Iterator[RowSource]:
 
 
 @contextmanager
-def _decompressed(raw: IO[bytes], compression: str) -> Iterator[object]:
+def _decompressed(raw: IO[bytes], compression: str) -> Iterator[IO[bytes]]:
     if compression == ".gz":
-        with gzip.GzipFile(fileobj=raw) as file:
-            yield file
+        with gzip.GzipFile(fileobj=raw) as unzipped:
+            yield cast("IO[bytes]", unzipped)
     elif compression == ".zst":
-        with zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True) as file:
-            yield file
+        decompressor = zstandard.ZstdDecompressor()
+        with decompressor.stream_reader(raw, read_across_frames=True, closefd=False) as reader:
+            yield io.BufferedReader(cast("io.RawIOBase", reader), _BUFFER_BYTES)
     else:
         yield raw
 

@@ -73,6 +73,7 @@ def _decompress(body: bytes, encoding: bytes) -> bytes:
         # The window is what the decoder must hold in memory; 8 MiB is what RFC 9659 allows in HTTP.
         decompressor = zstandard.ZstdDecompressor(max_window_size=8 * 1024 * 1024)
         with decompressor.stream_reader(body, read_across_frames=True) as reader:
+            # Data that ends early comes out short, which the JSON decoder refuses.
             decoded = reader.read(MAX_DECODED_BYTES + 1)
         if len(decoded) > MAX_DECODED_BYTES:
             raise _too_large(MAX_DECODED_BYTES, " when decompressed")

@@ -1,8 +1,10 @@
 """Reading the stream as one of several flushers: taking entries, taking over those of a dead flusher, acknowledging."""
 
+import os
+import secrets
+import socket
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -43,12 +45,13 @@ class StreamConsumer:
     """One member of the consumer group. Every method may raise `redis.exceptions.RedisError`."""
 
     def __init__(self, redis: Redis, keys: StreamKeys, alive_seconds: float = ALIVE_SECONDS) -> None:
-        self.name = uuid.uuid4().hex
+        self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._redis = redis
         self._keys = keys
         self._alive_seconds = alive_seconds
         self._alive_key = keys.flusher_prefix + self.name
-        self._beat_at = -alive_seconds
+        self._beat_at: float | None = None
+        self._has_lapsed = False
         self._may_have_unseen = False
 
     def join(self) -> None:
@@ -106,8 +109,9 @@ class StreamConsumer:
         self._redis.xadd(self._keys.dead_letters, {**fields, "reason": reason})
 
     def may_have_been_replaced(self) -> bool:
-        """Whether this process slept so long that another flusher may have taken over its entries."""
-        return time.monotonic() - self._beat_at > self._alive_seconds
+        """Whether since the last call this process gave no sign for so long that its entries may be another's now."""
+        has_lapsed, self._has_lapsed = self._has_lapsed or self._is_silent(), False
+        return has_lapsed
 
     @contextmanager
     def alive(self) -> Iterator[None]:
@@ -129,9 +133,16 @@ class StreamConsumer:
             self._beat()
 
     def _beat(self) -> None:
+        milliseconds = int(self._alive_seconds * 1000)
         with suppress(RedisError, OSError):
-            self._redis.set(self._alive_key, 1, px=int(self._alive_seconds * 1000))
+            # A server whose memory is full still prolongs, while it refuses to set.
+            if not self._redis.pexpire(self._alive_key, milliseconds):
+                self._redis.set(self._alive_key, 1, px=milliseconds)
+            self._has_lapsed = self._has_lapsed or (self._beat_at is not None and self._is_silent())
             self._beat_at = time.monotonic()
+
+    def _is_silent(self) -> bool:
+        return self._beat_at is None or time.monotonic() - self._beat_at > self._alive_seconds
 
     def _read(self, from_id: str, max_entries: int, wait_ms: int | None) -> list[Entry]:
         try:

@@ -26,7 +26,7 @@ BATCH_EXAMPLE = {
 
 _KNOWN_TYPES = ", ".join(sorted({DEFAULT_EVENT_TYPE, *EVENT_TYPES.values()}))
 _FIELDS = {
-    "eventName": "What happened, for example `page_view` or `purchase`.",
+    "eventName": "What happened, for example `page_view` or `purchase`. Surrounding space is cut.",
     "userId": "The known user. This or `anonymousId` is required.",
     "anonymousId": "The device or browser, for events before a user is known.",
     "sessionId": "The client's own session. Without it sessions are cut at 30 minutes of silence.",

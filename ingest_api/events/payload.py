@@ -166,7 +166,15 @@ def _read_batch(body: bytes) -> tuple[list[TrackEvent | Rejection], dict[int, li
 
 
 def _read_event(text: bytes) -> tuple[TrackEvent | Rejection, list[str]]:
-    """One event, member by member, and the names of its unknown fields."""
+    """One event and the names of its unknown fields."""
+    try:
+        return _event.decode(text), []
+    except msgspec.MsgspecError:
+        return _read_members(text)
+
+
+def _read_members(text: bytes) -> tuple[TrackEvent | Rejection, list[str]]:
+    """One event that is wrong or has unknown fields."""
     try:
         members = _members.decode(text)
     except msgspec.ValidationError:

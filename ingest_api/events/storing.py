@@ -22,6 +22,7 @@ _DATA_CODES = frozenset({6, 26, 27, 33, 38, 41, 53, 69, 72, 117, 131, 321, 349, 
 _SETTINGS = {
     "async_insert": 0,
     "date_time_input_format": "best_effort",
+    "distributed_foreground_insert": 1,
     "input_format_skip_unknown_fields": 0,
 }
 
@@ -64,12 +65,16 @@ class EventTable:
     def stored(self, event_ids: Sequence[str], since: datetime) -> set[str]:
         """Which of these events arrived in the table since then; errors as for `insert`."""
         found: set[str] = set()
-        query = f"SELECT event_id FROM {self._table} WHERE inserted_at >= %(since)s AND event_id IN %(ids)s"  # noqa: S608
+        query = (
+            f"SELECT event_id FROM {self._table} "  # noqa: S608
+            "WHERE inserted_at >= fromUnixTimestamp64Milli(%(since_ms)s) AND event_id IN %(ids)s"
+        )
+        since_ms = int(since.timestamp() * 1000)
         for start in range(0, len(event_ids), _IDS_PER_QUERY):
             with warehouse_errors():
                 answer = self._connected().query(
                     query,
-                    parameters={"since": since, "ids": tuple(event_ids[start : start + _IDS_PER_QUERY])},
+                    parameters={"since_ms": since_ms, "ids": tuple(event_ids[start : start + _IDS_PER_QUERY])},
                     settings={"max_query_size": 4_000_000},
                 )
             found.update(row[0] for row in answer.result_rows)

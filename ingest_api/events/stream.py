@@ -119,8 +119,12 @@ class EventStream:
             await self._redis.xadd(self._key, entry)
         except (RedisError, OSError) as error:
             log.warning("stream_append_failed", events=entry[ENTRY_COUNT], reason=str(error))
-            return StreamAway("The event stream did not confirm the events; send them again.")
-        return None
+        except Exception:
+            # Anything else is a defect, but an end of this task would let every later request wait for ever.
+            log.exception("stream_append_failed", events=entry[ENTRY_COUNT])
+        else:
+            return None
+        return StreamAway("The event stream did not confirm the events; send them again.")
 
 
 @asynccontextmanager

@@ -86,11 +86,18 @@ async def test_body_up_to_the_limit_is_read(encoding: str) -> None:
     assert len(body) == MAX_DECODED_BYTES
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "deflate", "zstd"])
-@pytest.mark.parametrize("damage", [lambda data: b"?" + data, lambda data: data[: len(data) // 2]])
-async def test_broken_compression_is_refused(encoding: str, damage: Callable[[bytes], bytes]) -> None:
-    broken = damage(_COMPRESS[encoding](_TEXT))
-
+@pytest.mark.parametrize(
+    ("encoding", "broken"),
+    [
+        ("gzip", b"?" + gzip.compress(_TEXT)),
+        ("gzip", gzip.compress(_TEXT)[:-20]),
+        ("gzip", gzip.compress(_TEXT) + b"?"),
+        ("deflate", b"?" + zlib.compress(_TEXT)),
+        ("deflate", zlib.compress(_TEXT)[:-20]),
+        ("zstd", b"?" + zstandard.compress(_TEXT)),
+    ],
+)
+async def test_broken_compression_is_refused(encoding: str, broken: bytes) -> None:
     with pytest.raises(InputInvalid) as refused:
         await read_body(_headers(content_encoding=encoding), _request(broken))
 

@@ -1,3 +1,4 @@
+import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -100,13 +101,19 @@ def test_consumer_that_leaves_can_be_inherited_from_at_once(valkey: Valkey, redi
     assert len(claimed) == 1
 
 
-def test_consumer_that_slept_long_knows_it(redis: Redis, environment: str) -> None:
-    fresh, asleep = _consumer(redis, environment), StreamConsumer(redis, stream_keys(environment))
+def test_consumer_that_gave_no_sign_for_long_knows_it_once(redis: Redis, environment: str) -> None:
+    silent = StreamConsumer(redis, stream_keys(environment))
+    beating = StreamConsumer(redis, stream_keys(environment), alive_seconds=0.6)
 
-    with fresh.alive():
-        assert not fresh.may_have_been_replaced()
+    with beating.alive():
+        time.sleep(0.3)
+        assert not beating.may_have_been_replaced()
+        redis.client_pause(1500)
+        time.sleep(1.8)
 
-    assert asleep.may_have_been_replaced()
+        assert beating.may_have_been_replaced()
+        assert not beating.may_have_been_replaced()
+    assert silent.may_have_been_replaced()
 
 
 def test_consumer_makes_the_group_again_when_valkey_was_emptied(valkey: Valkey, redis: Redis, environment: str) -> None:
