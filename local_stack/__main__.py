@@ -19,8 +19,17 @@ from local_stack.demo_data import DemoPlan
 from local_stack.demo_headline import NumbersDiffer
 from local_stack.demo_posting import EventsRefused
 from local_stack.process import ProcessFailed
-from local_stack.stack import StopRequested
-from local_stack.startup import PortTaken, bring_up, start_dagster_daemon, start_dagster_page, start_serving
+from local_stack.processes import Programs
+from local_stack.stack import Stack, StopRequested
+from local_stack.startup import (
+    PortTaken,
+    bring_up,
+    check_ports,
+    start_dagster_daemon,
+    start_dagster_page,
+    start_engines,
+    start_serving,
+)
 from local_stack.state_directory import AlreadyRunning, StateDirectory
 from local_stack.supervisor import mark_ready, programs_of, start_in_background, stop_running, supervised
 
@@ -39,21 +48,24 @@ PRESS_CTRL_C = "Press Ctrl-C to stop everything."
 def up(
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Leave it running in the background.")] = False,
     logs: Annotated[bool, typer.Option("--logs/--no-logs", help="Print what the processes print.")] = True,
+    dagster: Annotated[
+        bool, typer.Option("--dagster/--no-dagster", help="Build marts, or only take events in.")
+    ] = True,
     state_dir: StateDirOption = None,
     port_offset: PortOffsetOption = None,
 ) -> None:
     """Start everything and stay until Ctrl-C; a process that ends takes the others with it."""
-    console = Console()
+    console = _console()
     with _sentences(console):
         programs = programs_of(_settings(state_dir, port_offset))
         if detach:
-            start_in_background(programs)
+            start_in_background(programs, with_dagster=dagster)
             print_summary(console, programs)
             console.print("It runs in the background: `python -m local_stack status` shows it, `down` stops it.")
             return
         follower = LogFollower(console)
-        with supervised(programs) as stack:
-            bring_up(stack, programs, console.print)
+        with _supervised(programs, console) as stack:
+            bring_up(stack, programs, console.print, with_dagster=dagster)
             mark_ready(stack, programs.state)
             # In the background nobody reads along, and a log file is no place for a token.
             if logs:
@@ -66,7 +78,7 @@ def up(
 @app.command()
 def down(state_dir: StateDirOption = None) -> None:
     """Stop a running stack; its data stays."""
-    console = Console()
+    console = _console()
     state = StateDirectory(_settings(state_dir, None).state_dir)
     holder = state.holder()
     if holder is None:
@@ -80,7 +92,7 @@ def down(state_dir: StateDirOption = None) -> None:
 @app.command()
 def status(state_dir: StateDirOption = None) -> None:
     """Show each process: state, pid, address, uptime, health. The exit code is 3 when nothing runs."""
-    console = Console()
+    console = _console()
     state = StateDirectory(_settings(state_dir, None).state_dir)
     if state.holder() is None:
         console.print("Nothing is running.")
@@ -115,7 +127,7 @@ def demo(
     port_offset: PortOffsetOption = None,
 ) -> None:
     """Fill the stack with a month of a made-up shop, build the marts through Dagster, and check the numbers."""
-    console = Console()
+    console = _console()
     plan = DemoPlan(day_count=days, event_count=events)
     with _sentences(console):
         programs = programs_of(_settings(state_dir, port_offset))
@@ -126,8 +138,11 @@ def demo(
             wait_for_marts(launch_marts(access, _go_on), access, console, _go_on)
             print_numbers(history, access, console)
             return
-        with supervised(programs) as stack:
-            access, preparation = start_serving(stack, programs, console.print)
+        with _supervised(programs, console) as stack:
+            check_ports(programs.settings)
+            start_engines(stack, programs, console.print)
+            (preparation,) = stack.launch(programs.dagster_preparation())
+            access = start_serving(stack, programs, console.print)
             history = fill_shop(plan, programs, access, console, stack.pulse)
             start_dagster_page(stack, programs, preparation, console.print)
             # Asked for before the daemon's sensors look, so that one run builds everything and not two.
@@ -142,13 +157,29 @@ def demo(
                 stack.serve()
 
 
+def _console() -> Console:
+    # A pipe or a file has no width, and at the default of 80 columns addresses would be cut.
+    return Console(width=None if sys.stdout.isatty() else 120)
+
+
+@contextmanager
+def _supervised(programs: Programs, console: Console) -> Iterator[Stack]:
+    with supervised(programs) as stack:
+        try:
+            # What went wrong is said before the stopping begins, which takes seconds.
+            with _sentences(console):
+                yield stack
+        finally:
+            console.print("Stopping everything.")
+
+
 @contextmanager
 def _sentences(console: Console) -> Iterator[None]:
     """End a command with one sentence for whatever can go wrong outside of the code."""
     try:
         yield
     except StopRequested as interruption:
-        console.print("Stopped before it was done.")
+        console.print("Interrupted.")
         raise typer.Exit(130) from interruption
     except (AlreadyRunning, EventsRefused, NumbersDiffer, PortTaken, ProcessFailed, RunFailed) as error:
         typer.echo(str(error), err=True)

@@ -41,17 +41,23 @@ _TEMPLATE = Template("""\
             <password_sha256_hex>$bi_reader_password</password_sha256_hex>
             <networks><ip>127.0.0.1</ip></networks>
             <profile>reader</profile>
+            $grants
         </bi_reader>
     </users>
 </clickhouse>
 """)
 
 
-def write_users_file(path: Path, default_password: str, bi_reader_password: str) -> None:
-    """Write the users file, readable by its owner only; it holds hashes, not the passwords."""
+def write_users_file(path: Path, default_password: str, bi_reader_password: str, database: str = "") -> None:
+    """Write the users file, readable by its owner only; it holds hashes, not the passwords.
+
+    `bi_reader` sees the marts of the environment `database` and nothing else, without one all tables.
+    """
+    grants = f"<grants><query>GRANT SELECT ON {database}_marts.*</query></grants>" if database else ""
     text = _TEMPLATE.substitute(
         default_password=hashlib.sha256(default_password.encode()).hexdigest(),
         bi_reader_password=hashlib.sha256(bi_reader_password.encode()).hexdigest(),
+        grants=grants,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:

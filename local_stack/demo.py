@@ -12,8 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from local_stack.dagster_api import DagsterApi
 from local_stack.demo_data import DemoPlan, ShopEvent, shop_day
 from local_stack.demo_headline import print_headlines, read_headlines
-from local_stack.demo_posting import in_sending_order, post_events, wait_until_drained
+from local_stack.demo_posting import in_sending_order, post_events
 from local_stack.demo_totals import ShopTotals, shop_totals
+from local_stack.event_stream import wait_until_drained
 from local_stack.processes import Programs
 from local_stack.startup import warehouse_settings
 from local_stack.state_directory import Access
@@ -85,7 +86,7 @@ def wait_for_marts(run_id: str, access: Access, console: Console, pulse: Callabl
     """
     with console.status("Building the marts through Dagster"), DagsterApi(access.dagster_url, pulse) as dagster:
         dagster.wait_for_success(run_id)
-    console.print(f"Marts are built: {access.dagster_url}/runs/{run_id}", highlight=False)
+    console.print(f"Marts are built: {access.dagster_url}/runs/{run_id}", highlight=False, soft_wrap=True)
 
 
 def print_numbers(history: ShopHistory, access: Access, console: Console) -> None:

@@ -7,14 +7,12 @@ from datetime import date
 
 import httpx
 import msgspec
-import redis
 
 from local_stack.demo_data import ShopEvent, batches, is_late, is_sent_twice
 
 BATCH_SIZE = 1000
 REQUESTS_IN_FLIGHT = 4
 ATTEMPTS = 8
-DRAIN_TIMEOUT_SECONDS = 120
 _POLL_SECONDS = 0.2
 
 
@@ -64,24 +62,6 @@ def post_events(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-
-
-def wait_until_drained(redis_url: str, database: str, pulse: Callable[[], None]) -> None:
-    """Wait until the flusher has written all that waits in the stream of this `CLICKHOUSE_DATABASE`.
-
-    Raises:
-        EventsRefused: events still wait after `DRAIN_TIMEOUT_SECONDS`.
-    """
-    client = redis.Redis.from_url(redis_url)
-    try:
-        deadline = time.monotonic() + DRAIN_TIMEOUT_SECONDS
-        while waiting := client.xlen(f"{{{database}}}:events"):
-            pulse()
-            if time.monotonic() > deadline:
-                raise EventsRefused(f"The flusher left {waiting} entries in the stream; see its log.")
-            time.sleep(_POLL_SECONDS)
-    finally:
-        client.close()
 
 
 def _settle(pending: set[Future[int]], pulse: Callable[[], None], advance: Callable[[int], None]) -> set[Future[int]]:

@@ -15,6 +15,7 @@ from local_stack.leash import Leash
 
 POLL_SECONDS = 0.05
 LOG_BYTES_KEPT = 20_000_000
+LINES_SHOWN = 8
 
 _leash = Leash()
 
@@ -146,10 +147,12 @@ class Process:
         self._kill_group()
 
     def describe_end(self) -> str:
-        """Return a sentence on how it ended with the last lines of its log."""
+        """Return a sentence on how it ended with the last lines that it wrote."""
         code = self.exit_code or 0
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        lines = self.log_path.read_text(errors="replace").splitlines()[-8:]
+        with self.log_path.open(errors="replace") as log:
+            log.seek(self.log_offset)
+            lines = log.read().splitlines()[-LINES_SHOWN:]
         return "\n".join([f"{self.name} {how}; its log is {self.log_path}", *(f"    {line}" for line in lines)])
 
     def _kill_group(self) -> None:

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from local_stack.config import PROJECT_ROOT, StackSettings, inherited_environment
@@ -81,7 +82,7 @@ class Programs:
         arguments = ["code-server", "start", "-h", LOOPBACK, "-p", str(port), "-m", DEFINITIONS]
         return Program(
             name="dagster-code",
-            command=[_command("dagster"), *arguments],
+            command=[console_script("dagster"), *arguments],
             environment=self.environment,
             log_path=self.state.log_path("dagster-code"),
             directory=PROJECT_ROOT,
@@ -94,7 +95,7 @@ class Programs:
     def dagster_webserver(self) -> Program:
         """Return the Dagster page."""
         address = f"http://{LOOPBACK}:{self.settings.ports.dagster}"
-        command = [_command("dagster-webserver"), "-h", LOOPBACK, "-p", str(self.settings.ports.dagster)]
+        command = [console_script("dagster-webserver"), "-h", LOOPBACK, "-p", str(self.settings.ports.dagster)]
         return Program(
             name="dagster-web",
             command=[*command, "-w", str(self._workspace())],
@@ -111,7 +112,7 @@ class Programs:
         """Return what starts runs on schedule and by sensors."""
         return Program(
             name="dagster-daemon",
-            command=[_command("dagster-daemon"), "run", "-w", str(self._workspace())],
+            command=[console_script("dagster-daemon"), "run", "-w", str(self._workspace())],
             environment=self.environment,
             log_path=self.state.log_path("dagster-daemon"),
             directory=PROJECT_ROOT,
@@ -149,7 +150,16 @@ class Programs:
 
 
 def gateway_program(directory: Path, port: int, users_file: Path, log_path: Path, env: Mapping[str, str]) -> Program:
-    """Return the ClickHouse engine with its data below `directory`."""
+    """Return the ClickHouse engine with its data below `directory`.
+
+    Raises:
+        ProcessFailed: the engine's wheel is not installed.
+    """
+    if find_spec("chdb") is None:
+        raise ProcessFailed(
+            "The package chdb-core is missing: run `pip install -e '.[local]'`; wheels exist for Linux and macOS, "
+            "on x86-64 and ARM64."
+        )
     directory.mkdir(parents=True, exist_ok=True)
     arguments = ["--data-dir", str(directory), "--host", LOOPBACK, "--port", str(port), "--users", str(users_file)]
     address = f"http://{LOOPBACK}:{port}"
@@ -177,5 +187,6 @@ def start_gateway(directory: Path, port: int, users_file: Path) -> Process:
     return Process(gateway_program(directory / "data", port, users_file, log_path, inherited_environment()))
 
 
-def _command(name: str) -> str:
+def console_script(name: str) -> str:
+    """Return the path of a command that this Python environment has installed."""
     return str(Path(sys.executable).with_name(name))

@@ -26,24 +26,29 @@ class Stack(AbstractContextManager["Stack"]):
         self._stop_requested = stop_requested or threading.Event()
         self._on_launch = on_launch
 
-    def launch(self, *programs: Program) -> list[Process]:
-        """Start programs that need not wait for each other and return at once; they are also stopped together."""
+    def launch(self, *programs: Program, stop_with_last: bool = False) -> list[Process]:
+        """Start programs that need not wait for each other and return at once.
+
+        They are asked to stop at the same time, with `stop_with_last` also with those of the call before.
+        """
         started: list[Process] = []
-        self._groups.append(started)
+        if not (stop_with_last and self._groups):
+            self._groups.append([])
         for program in programs:
             started.append(Process(program))
+            self._groups[-1].append(started[-1])
             self.processes.append(started[-1])
         self._on_launch(self)
         return started
 
-    def start(self, *programs: Program) -> list[Process]:
-        """Start programs that need not wait for each other and wait until all of them are healthy.
+    def start(self, *programs: Program, stop_with_last: bool = False) -> list[Process]:
+        """Launch programs and wait until all of them are healthy.
 
         Raises:
             ProcessFailed: one of them, or a process started earlier, ended or did not get ready.
             StopRequested: the user does not want to wait any longer.
         """
-        started = self.launch(*programs)
+        started = self.launch(*programs, stop_with_last=stop_with_last)
         self.wait_healthy(started)
         return started
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from pydantic import SecretStr
@@ -41,34 +42,31 @@ def check_ports(settings: StackSettings) -> None:
             )
 
 
-def bring_up(stack: Stack, programs: Programs, say: Callable[[str], None]) -> Access:
-    """Start everything, each process after those that it needs, and return the ways in.
+def bring_up(stack: Stack, programs: Programs, say: Callable[[str], None], *, with_dagster: bool = True) -> None:
+    """Start everything, each process after those that it needs; without Dagster, only what takes events in.
 
     Raises:
         PortTaken: a port is in use; nothing was started.
         ProcessFailed: a process did not come up; what was started is the stack's to stop.
         StopRequested: the user pressed Ctrl-C meanwhile.
     """
-    access, preparation = start_serving(stack, programs, say)
-    start_dagster_page(stack, programs, preparation, say)
-    start_dagster_daemon(stack, programs)
-    return access
-
-
-def start_serving(stack: Stack, programs: Programs, say: Callable[[str], None]) -> tuple[Access, Process]:
-    """Start what takes events in; the errors of `bring_up`.
-
-    Returns:
-        the ways in, and the preparation of Dagster, which reads all models for seconds and goes on meanwhile.
-    """
     check_ports(programs.settings)
     start_engines(stack, programs, say)
-    (preparation,) = stack.launch(programs.dagster_preparation())
+    # Reading all models takes seconds and needs no server: it goes on while the others come up.
+    preparation = stack.launch(programs.dagster_preparation()) if with_dagster else []
+    start_serving(stack, programs, say)
+    for task in preparation:
+        start_dagster_page(stack, programs, task, say)
+        start_dagster_daemon(stack, programs)
+
+
+def start_serving(stack: Stack, programs: Programs, say: Callable[[str], None]) -> Access:
+    """Bring the schema up to date, start what takes events in, and return the ways in; the errors of `bring_up`."""
     say("Bringing the schema up to date")
     apply_migrations(programs)
     say("Starting the API and the flusher")
     start_ingest(stack, programs)
-    return issue_access(programs), preparation
+    return issue_access(programs)
 
 
 def start_dagster_page(stack: Stack, programs: Programs, preparation: Process, say: Callable[[str], None]) -> None:
@@ -76,19 +74,24 @@ def start_dagster_page(stack: Stack, programs: Programs, preparation: Process, s
     say("Starting Dagster")
     stack.finish(preparation)
     stack.start(programs.dagster_code())
-    stack.start(programs.dagster_webserver())
+    stack.start(programs.dagster_webserver(), stop_with_last=True)
 
 
 def start_dagster_daemon(stack: Stack, programs: Programs) -> None:
     """Start what carries out the runs that were asked for, and those that are due."""
-    stack.start(programs.dagster_daemon())
+    stack.start(programs.dagster_daemon(), stop_with_last=True)
 
 
 def start_engines(stack: Stack, programs: Programs, say: Callable[[str], None]) -> None:
     """Start Valkey and ClickHouse and wait for both."""
     say("Starting Valkey and ClickHouse")
     credentials = programs.credentials
-    write_users_file(programs.state.users_file, credentials.clickhouse_password, credentials.bi_reader_password)
+    write_users_file(
+        programs.state.users_file,
+        credentials.clickhouse_password,
+        credentials.bi_reader_password,
+        programs.settings.database,
+    )
     stack.start(programs.valkey(), programs.clickhouse())
 
 
@@ -141,10 +144,16 @@ def issue_access(programs: Programs) -> Access:
     if earlier is not None and time.time() - earlier.issued_at < TOKEN_DAYS / 2 * 86_400:
         access = replace(earlier, api_url=api_url, dagster_url=dagster_url)
     else:
-        who = ("--subject", "local-stack", "--role", "admin", "--expires", f"{TOKEN_DAYS}d")
-        token = _analytics(programs, "token", "issue", "--quiet", *who)
-        write_key = _analytics(programs, "key", "issue", "--quiet", "--source", "web", "--name", "local-stack")
-        access = Access(api_url, dagster_url, token, write_key, issued_at=time.time())
+        # Each command takes a second to start.
+        with ThreadPoolExecutor() as pool:
+            token = pool.submit(
+                _analytics, programs, "token", "issue", "--quiet",
+                "--subject", "local-stack", "--role", "admin", "--expires", f"{TOKEN_DAYS}d",
+            )  # fmt: skip
+            key = pool.submit(
+                _analytics, programs, "key", "issue", "--quiet", "--source", "web", "--name", "local-stack"
+            )
+            access = Access(api_url, dagster_url, token.result(), key.result(), issued_at=time.time())
     programs.state.write_access(access)
     return access
 
@@ -158,6 +167,8 @@ def _analytics(programs: Programs, *arguments: str) -> str:
         capture_output=True,
         text=True,
         timeout=ACCESS_TIMEOUT_SECONDS,
+        # Out of reach of the terminal's Ctrl-C, like all that we start.
+        start_new_session=True,
         check=False,
     )
     if answer.returncode != 0:

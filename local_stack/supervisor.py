@@ -75,7 +75,7 @@ def stop_requested() -> threading.Event:
     return requested
 
 
-def start_in_background(programs: Programs) -> None:
+def start_in_background(programs: Programs, *, with_dagster: bool = True) -> None:
     """Start a supervisor that outlives this command and wait until everything is up.
 
     Raises:
@@ -86,7 +86,7 @@ def start_in_background(programs: Programs) -> None:
     if holder := state.holder():
         raise AlreadyRunning.by(holder)
     log_path = state.log_path("stack")
-    supervisor = _spawn_supervisor(programs.settings, log_path)
+    supervisor = _spawn_supervisor(programs.settings, log_path, with_dagster)
     deadline = time.monotonic() + DETACH_TIMEOUT_SECONDS
     while not (state.is_ready()):
         if supervisor.poll() is not None:
@@ -112,9 +112,10 @@ def stop_running(state: StateDirectory, pid: int) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def _spawn_supervisor(settings: StackSettings, log_path: Path) -> subprocess.Popen[bytes]:
+def _spawn_supervisor(settings: StackSettings, log_path: Path, with_dagster: bool) -> subprocess.Popen[bytes]:
     log_path.parent.mkdir(parents=True, exist_ok=True)
     arguments = ["--no-logs", "--state-dir", str(settings.state_dir), "--port-offset", str(settings.port_offset)]
+    arguments.append("--dagster" if with_dagster else "--no-dagster")
     with log_path.open("wb") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "local_stack", "up", *arguments],

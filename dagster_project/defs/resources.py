@@ -48,6 +48,8 @@ class DbtCommand(DbtCliResource):
 
     def __init__(self, project_dir: str | DbtProject, **fields: Any) -> None:
         fields.setdefault("dbt_executable", str(Path(sys.executable).with_name("dbt")))
+        # Escape codes for a terminal would end up in Dagster's page and in alerts.
+        fields.setdefault("global_config_flags", ["--no-use-colors"])
         super().__init__(project_dir=project_dir, **fields)
 
     @cached_property

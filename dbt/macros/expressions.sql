@@ -1,3 +1,8 @@
+{# Sixteen bytes for an event id of any length: narrow to store, and evenly spread. #}
+{% macro event_key(event_id) -%}
+    reinterpretAsUInt128(sipHash128({{ event_id }}))
+{%- endmacro %}
+
 {# 'a', 'b' from [a, b]. #}
 {% macro quoted(values) -%}
     {%- for value in values -%}
@@ -26,12 +31,15 @@
     )
 {%- endmacro %}
 
-{# State rows written since the last run of this model. Deleted rows count: what vanished changes a day as well. #}
-{% macro changed(upstreams) -%}
-    _version > {{ low_watermark() }} and _version <= {{ high_watermark(upstreams) }}
+{# Silence after which a session of this stream is over. int_sessions looks for neighbours no further than a day away. #}
+{% macro session_gap(client_session_id) -%}
+    {%- if [var('session_gap_seconds'), var('client_session_gap_seconds')] | max > 86400 -%}
+        {{ exceptions.raise_compiler_error('A session gap can be a day (86400 seconds) at most.') }}
+    {%- endif -%}
+    toIntervalSecond(if({{ client_session_id }} = '', {{ var('session_gap_seconds') }}, {{ var('client_session_gap_seconds') }}))
 {%- endmacro %}
 
-{# Silence after which a session of this stream is over. #}
-{% macro session_gap(client_session_id) -%}
-    toIntervalSecond(if({{ client_session_id }} = '', {{ var('session_gap_seconds') }}, {{ var('client_session_gap_seconds') }}))
+{# One row per key of a state table. A macro, because a unit test puts plain rows in the place of the table. #}
+{% macro final() -%}
+    {{- 'final' if model.resource_type != 'unit_test' -}}
 {%- endmacro %}

@@ -40,8 +40,10 @@
     {{ return(run_query(last_declaration).rows[0][0] != funnel_declaration()) }}
 {%- endmacro %}
 
-{# Post-hook beside commit_watermark. #}
-{% macro commit_funnel_declaration() -%}
+{# Post-hook, before commit_watermark. #}
+{% macro commit_funnel_declaration(upstreams) -%}
+    {%- if funnels_changed() -%}
     insert into {{ source('ops', 'watermarks') }} (model, high_watermark)
-    values ('{{ funnel_declaration() }}', toDateTime64(0, 3, 'UTC'))
+    select '{{ funnel_declaration() }}', {{ high_watermark(upstreams) }}
+    {%- endif -%}
 {%- endmacro %}

@@ -15,8 +15,10 @@
     {{ committed_watermark(this.identifier) }}
 {%- endmacro %}
 
-{# The least watermark of the direct upstreams: rows above it may still be incomplete. #}
+{# The least watermark of the direct upstreams: rows above it may still be incomplete. The ref makes dbt build them first also
+   where the model reads one of them only in incremental runs. #}
 {% macro high_watermark(upstreams) -%}
+    {%- for upstream in upstreams -%}{%- do ref(upstream) -%}{%- endfor -%}
     arrayMin([
         {%- for upstream in upstreams %}
         {{ committed_watermark(upstream) }}{{ ',' if not loop.last }}

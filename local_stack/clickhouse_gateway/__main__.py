@@ -68,6 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (DataDirectoryBusy, UsersFileInvalid, OSError) as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1
+    # An answer without its end is how a client learns of an error after the first rows; uvicorn takes it for a fault.
+    logging.getLogger("uvicorn.error").addFilter(lambda record: "without completing response" not in record.msg)
     server = _Server(
         uvicorn.Config(
             gateway,

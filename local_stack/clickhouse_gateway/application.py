@@ -120,7 +120,7 @@ class Gateway:
             log.warning("%d queries did not end in time; the engine was not closed", ended.count(False))
 
     async def _http(self, request: HttpRequest, receive: Receive, send: Send) -> None:
-        response = Response(send, without_body=request.method == "HEAD")
+        response = Response(send, self._engine.version, self._data_directory, without_body=request.method == "HEAD")
         try:
             if request.path in ("/ping", "/replicas_status"):
                 await response.plain("Ok.\n")
@@ -134,11 +134,10 @@ class Gateway:
                 await self._query(request, response, receive)
         except ClickHouseError as error:
             await response.error(error)
-        except ClientGone:
-            log.info("a client left before its request was complete")
+        except (ClientGone, TimeoutError):
+            log.info("a client left before its request or its answer was complete")
 
     async def _query(self, request: HttpRequest, response: Response, receive: Receive) -> None:
-        response.query_id = request.params.get("query_id", "")
         credentials = request.credentials
         user = self._users.authenticate(credentials.user, credentials.password, request.client_address)
         text = await self._read(request, receive)
@@ -176,7 +175,15 @@ class Gateway:
         if options.session_id is not None:
             timeout = timeout_seconds(options.session_timeout)
             session = self._sessions.lease(user, options.session_id, timeout, options.session_check)
-        query = Query(user, text, options, session, readonly_request=request.method in ("GET", "HEAD"))
+        try:
+            query = Query(user, text, options, session, readonly_request=request.method in ("GET", "HEAD"))
+            await self._answer(query, response, receive)
+        finally:
+            if session is not None:
+                self._sessions.release(session, options.close_session)
+
+    async def _answer(self, query: Query, response: Response, receive: Receive) -> None:
+        options = query.options
         execution = Execution(self._engine, self._users, query)
         self._executions.add(execution)
         watch = asyncio.create_task(_disconnect(receive))
@@ -184,16 +191,15 @@ class Gateway:
         try:
             error = await response.query(execution, None if options.wait_end_of_query else options.buffer_bytes)
             if error is not None:
-                log.info("query %s of %s: %s", options.query_id, user.name, error.text)
+                log.info("query %s of %s: %s", options.query_id, query.user.name, error.text(self._engine.version))
         finally:
             watch.cancel()
+            execution.close_output()
             # Cancelled by a shutdown: the query still has its connection and its rows.
             if not execution.outcome.done():
                 execution.kill()
                 await asyncio.to_thread(execution.join, self._limits.stop_seconds)
             self._executions.discard(execution)
-            if session is not None:
-                self._sessions.release(session, options.close_session)
 
 
 async def _body(receive: Receive) -> AsyncIterator[bytes]:

@@ -66,7 +66,8 @@ _DECOMPRESSORS: dict[str, Callable[[], Decompressor]] = {
 
 def accepted_encoding(header: str) -> str | None:
     """The encoding for a response, or None to leave it as it is."""
-    names = {part.partition(";")[0].strip().lower() for part in header.split(",") if "q=0" not in part.replace(" ", "")}
+    parts = ["".join(part.split()).lower() for part in header.split(",")]
+    names = {part.partition(";")[0] for part in parts if not part.endswith((";q=0", ";q=0.0"))}
     return next((name for name in _COMPRESSORS if name in names), None)
 
 

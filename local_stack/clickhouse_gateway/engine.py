@@ -1,6 +1,7 @@
 """The embedded ClickHouse engine: one data directory, one connection per request or session."""
 
 import fcntl
+import logging
 import os
 import re
 from collections.abc import Mapping
@@ -14,10 +15,15 @@ import chdb
 from local_stack.clickhouse_gateway.errors import ClickHouseError
 from local_stack.clickhouse_gateway.users import User, Users
 
+log = logging.getLogger(__name__)
+
 _MERGE_TREE = {"fsync_after_insert": "1", "fsync_part_directory": "1"}
+_EXPLAIN = "EXPLAIN AST "
 # The embedded engine starts with the habits of clickhouse-local; these make it the server again.
 _SERVER_DEFAULTS = {"implicit_select": "0", "allow_introspection_functions": "0"}
-_AST_FUNCTION = re.compile(rb"^ *Function file[ \n]", re.MULTILINE)
+# What a SELECT can reach without any grant: files of the machine, SQL in a string, objects of this Python process.
+_UNGRANTED_FUNCTION = re.compile(rb"Function (file|eval|Python|ArrowStream)\b", re.IGNORECASE)
+_AST_LINE = re.compile(rb" *[A-Z][A-Za-z]+")
 
 
 class DataDirectoryBusy(RuntimeError):
@@ -81,7 +87,7 @@ class Connection:
         try:
             result = self.raw.query(sql, output_format, params=dict(params or {}))
         except RuntimeError as error:
-            raise ClickHouseError.of_engine(str(error)) from None
+            raise ClickHouseError.of_engine(str(error), self.user.name) from None
         return Result(
             result.bytes(),
             Statistics(
@@ -100,18 +106,27 @@ class Connection:
         answer = self.raw._conn.classify_query(sql)
         return Statement(answer["query_class"].name, answer["statement_count"])
 
-    def calls_file_function(self, sql: str, params: Mapping[str, str]) -> bool:
-        """Whether a statement calls file(), which reads any file of the machine and asks for no grant.
+    def syntax_error(self, sql: str, params: Mapping[str, str]) -> ClickHouseError:
+        """What the engine finds wrong with a text that does not parse. The text does not run."""
+        try:
+            self.execute(f"{_EXPLAIN}{sql}", params=params)
+        except ClickHouseError as error:
+            return error.shifted(len(_EXPLAIN))
+        return ClickHouseError(62, "Syntax error: the query cannot be parsed.")
 
-        True as well when the engine's syntax tree cannot be read completely.
+    def leaves_engine(self, sql: str, params: Mapping[str, str]) -> bool:
+        """Whether a statement calls a function that reads outside of the engine and asks for no grant, like file().
+
+        True as well when that cannot be seen: the tree comes in another form (because of a FORMAT in the text), or it
+        is a SHOW ... WHERE, whose condition is not in the tree. Raises ClickHouseError.
         """
-        tree = self.execute(f"EXPLAIN AST {sql}", params=params)
-        body = tree.body.replace(b"\\n", b"\n")
-        if body.count(b"\n") < tree.statistics.result_rows or not body.isascii():
+        tree = self.execute(f"{_EXPLAIN}{sql}", params=params)
+        lines = tree.body.splitlines()
+        if len(lines) != tree.statistics.result_rows or not all(_AST_LINE.match(line) for line in lines):
             return True
-        if body.startswith(b"Show") and b"(" in sql.encode() and "where" in sql.lower():
+        if any(line.lstrip().startswith(b"Show") for line in lines) and "where" in sql.lower() and "(" in sql:
             return True
-        return bool(_AST_FUNCTION.search(body))
+        return any(_UNGRANTED_FUNCTION.search(line) for line in lines)
 
     def use(self, database: str) -> None:
         """Make a database the current one. Raises ClickHouseError 81."""
@@ -126,14 +141,19 @@ class Connection:
         """
         gone = {name: self._before_overlay[name] for name in self.overlay if name not in settings}
         if gone:
-            self.execute(f"SET {_assignments(gone)}")
+            self.execute(f"SET {', '.join(f'{identifier(name)} = {value}' for name, value in gone.items())}")
             for name in gone:
                 del self.overlay[name], self._before_overlay[name]
         changed = {name: value for name, value in settings.items() if self.overlay.get(name) != value}
         if changed:
             if lasting:
                 self._remember([name for name in changed if name not in self._before_overlay])
-            self.execute(f"SET {_assignments(changed)}")
+            try:
+                self.execute(f"SET {_assignments(changed)}")
+            except ClickHouseError:
+                for name in changed.keys() - self.overlay.keys():
+                    self._before_overlay.pop(name, None)
+                raise
             self.overlay.update(changed)
 
     def _remember(self, settings: list[str]) -> None:
@@ -141,12 +161,12 @@ class Connection:
             return
         names = ", ".join(quoted(name) for name in settings)
         rows = self.execute(
-            f"SELECT name, value FROM system.settings WHERE name IN ({names})",  # noqa: S608 - quoted
-            "TabSeparatedRaw",
+            f"SELECT name, changed, value FROM system.settings WHERE name IN ({names})",  # noqa: S608 - quoted
         ).body.decode()
         for line in rows.splitlines():
-            name, _, value = line.partition("\t")
-            self._before_overlay.setdefault(name, value)
+            name, changed, value = line.split("\t", 2)
+            # What TabSeparated escapes is what a string literal escapes.
+            self._before_overlay[name] = f"'{value}'" if changed == "1" else "DEFAULT"
 
     def close(self) -> None:
         """Close the connection; its temporary tables go with it."""
@@ -164,6 +184,8 @@ class Result:
 class Engine:
     """The engine of one data directory. Open it once in a process; connections may be used from many threads."""
 
+    version: str = chdb.engine_version
+
     def __init__(self, data_directory: Path, users: Users, max_memory_bytes: int) -> None:
         """Open the engine. Raises DataDirectoryBusy when another process has the directory."""
         data_directory.mkdir(parents=True, exist_ok=True)
@@ -178,7 +200,6 @@ class Engine:
         self._lock.write(f"{os.getpid()}\n")
         self._lock.flush()
         (data_directory / "users.xml").write_text(users.engine_users())
-        (data_directory / "users.xml").chmod(0o600)
         config = data_directory / "config.xml"
         config.write_text(_config(data_directory, max_memory_bytes))
         self._address = f"{data_directory}?config-file={config}"
@@ -216,6 +237,8 @@ class Engine:
         raw = chdb.connect(self._address)
         try:
             raw.query(f"SET ROLE ALL; KILL QUERY WHERE has(thread_ids, {thread_id}) ASYNC FORMAT Null")
+        except RuntimeError as error:
+            log.warning("a query could not be cancelled: %s", error)
         finally:
             raw.close()
 

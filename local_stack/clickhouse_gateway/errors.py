@@ -3,8 +3,6 @@
 import re
 from http import HTTPStatus
 
-ENGINE_VERSION = "26.9.2.1"
-
 _NAMES = {
     33: "CANNOT_READ_ALL_DATA",
     36: "BAD_ARGUMENTS",
@@ -50,6 +48,8 @@ _STATUS: dict[int, HTTPStatus] = {
 _CODE = re.compile(r"Code: (\d+)\. DB::Exception: ")
 _WRAPPER = re.compile(r"\ACode: (\d+)\. DB::Exception: (?=Code: \1\. DB::Exception: )")
 _WRAPPED_END = re.compile(r" \(version [^()]*\)\. \([A-Z0-9_]+\)\Z")
+_POSITION = re.compile(r"(failed at position |\(line 1, col )(\d+)")
+_USER = re.compile(r"DB::Exception: default: (?=Not enough privileges|Cannot execute query in readonly)")
 # Inserts read their rows from an anonymous file of the gateway; its name says nothing to a client.
 _INFILE_TRACES = re.compile(r"\(in file/uri /proc/self/fd/\d+\): |: While executing File(?=: data for INSERT)")
 
@@ -63,23 +63,35 @@ class ClickHouseError(Exception):
         self._text = f"Code: {code}. DB::Exception: {message} ({_NAMES[code]})" if code in _NAMES else message
 
     @classmethod
-    def of_engine(cls, text: str) -> "ClickHouseError":
-        """Read the text that the engine raised. A text without a code becomes code 1001 (a standard exception)."""
+    def of_engine(cls, text: str, user: str = "default") -> "ClickHouseError":
+        """Read the text that the engine raised, who knows every user as `default`.
+
+        A text without a code becomes code 1001, which is what ClickHouse calls a standard exception.
+        """
         text = text.strip()
         while _WRAPPER.match(text):
             text = _WRAPPED_END.sub("", _WRAPPER.sub("", text, count=1), count=1)
         text = _INFILE_TRACES.sub("", text).replace("data for INSERT was parsed from file", "data for INSERT")
+        text = _USER.sub(f"DB::Exception: {user}: ", text, count=1)
         match = _CODE.search(text)
         error = cls(int(match[1]) if match else 1001, text)
         error._text = text[match.start() :] if match else f"Code: 1001. DB::Exception: {text} (STD_EXCEPTION)"
         return error
+
+    def shifted(self, characters: int) -> "ClickHouseError":
+        """The same error for a text that begins so many characters later in its first line."""
+
+        def earlier(match: re.Match[str]) -> str:
+            return f"{match[1]}{int(match[2]) - characters}"
+
+        self._text = _POSITION.sub(earlier, self._text, count=2)
+        return self
 
     @property
     def status(self) -> HTTPStatus:
         """The HTTP status that a ClickHouse server answers with."""
         return _STATUS.get(self.code, HTTPStatus.INTERNAL_SERVER_ERROR)
 
-    @property
-    def text(self) -> str:
+    def text(self, version: str) -> str:
         """The text of the answer: `Code: N. DB::Exception: ... (NAME) (version ...)`."""
-        return f"{self._text} (version {ENGINE_VERSION} (embedded build))"
+        return f"{self._text} (version {version} (embedded build))"

@@ -17,13 +17,14 @@ from local_stack.clickhouse_gateway.engine import Connection, Engine, Statistics
 from local_stack.clickhouse_gateway.errors import ClickHouseError
 from local_stack.clickhouse_gateway.request_bodies import QueryText
 from local_stack.clickhouse_gateway.requests import QueryOptions
-from local_stack.clickhouse_gateway.rights import check_statement, overlay
+from local_stack.clickhouse_gateway.rights import check_settings_clause, check_statement, overlay
 from local_stack.clickhouse_gateway.sessions import Session
-from local_stack.clickhouse_gateway.statements import check_format_name, first_words, output_clause
+from local_stack.clickhouse_gateway.statements import check_end_of_values, check_format_name, first_words, output_clause
 from local_stack.clickhouse_gateway.users import User, Users
 
 _PIPE_BYTES = 1_048_576
 _STREAMED = ("SELECT", "WITH", "FROM")
+_WITH_OUTPUT = (*_STREAMED, "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "EXISTS", "CHECK")
 
 log = logging.getLogger(__name__)
 
@@ -62,24 +63,25 @@ class Execution:
         self._abandoned = False
         self.format: str | None = None
         self.outcome: asyncio.Future[Outcome] = self._loop.create_future()
-        # A thread of its own, not one of a pool: a query may leave a nice value that only root can take back.
+        # A thread of its own for the query: it is by its thread that `kill` finds it in the engine.
         self._thread = threading.Thread(target=self._run, name=f"query-{query.options.query_id}", daemon=True)
         self._thread.start()
 
     async def output(self) -> AsyncIterator[bytes]:
         """Yield the output as it comes."""
-        try:
-            while True:
-                try:
-                    piece = os.read(self._read_end, _PIPE_BYTES)
-                except BlockingIOError:
-                    await self._readable()
-                    continue
-                if not piece:
-                    return
-                yield piece
-        finally:
-            os.close(self._read_end)
+        while True:
+            try:
+                piece = os.read(self._read_end, _PIPE_BYTES)
+            except BlockingIOError:
+                await self._readable()
+                continue
+            if not piece:
+                return
+            yield piece
+
+    def close_output(self) -> None:
+        """Stop reading: a query that still writes its output cannot go on and ends."""
+        os.close(self._read_end)
 
     async def _readable(self) -> None:
         ready: asyncio.Future[None] = self._loop.create_future()
@@ -150,34 +152,38 @@ class Execution:
         insert, rows, params = self._query.text.insert, self._query.text.rows, self._query.options.params
         assert insert is not None  # noqa: S101 - the caller looked
         assert rows is not None  # noqa: S101
+        if insert.format == "Values":
+            check_end_of_values(rows.read())
+        check_settings_clause(self._query.user, insert.settings)
         check_statement(connection, insert.without_rows, params, readonly_request=readonly)
         statistics = connection.execute(insert.reading(rows.path), params=params).statistics
         # The rows come from outside of the engine, so it counts them as the result and not as read.
         return replace(statistics, read_rows=statistics.result_rows, read_bytes=statistics.result_bytes)
 
     def _statement(self, connection: Connection, readonly: bool) -> Statistics:
-        sql, options = self._query.text.sql, self._query.options
-        statement = check_statement(connection, sql, options.params, readonly_request=readonly)
+        sql, options, user = self._query.text.sql, self._query.options, self._query.user
+        default_format = check_format_name(options.default_format)
+        word = (first_words(sql.encode(), 1) or ("",))[0]
+        clause = output_clause(sql.encode())
+        if word not in _WITH_OUTPUT and not word.startswith("("):
+            clause = replace(clause, before=sql, after="")
+        # What is checked is what runs: the text before FORMAT, followed by nothing but what is put together here.
+        check_settings_clause(user, clause.after)
+        statement = check_statement(connection, clause.before, options.params, readonly_request=readonly)
         self._reads_only = statement.reads_only
         if self._abandoned and self._reads_only:
             raise ClickHouseError(236, "The client is gone.")
-        words = first_words(sql.encode())
-        default_format = check_format_name(options.default_format)
-        clause = output_clause(sql.encode())
         if statement.reads_only:
             self.format = clause.format or default_format
-        if statement.reads_only and (words[0] in _STREAMED or words[0].startswith("(")):
-            path = f"/proc/self/fd/{self._write_end}"
-            return connection.execute(
-                f"{clause.before}\nINTO OUTFILE '{path}' TRUNCATE FORMAT {self.format} {clause.after}",
-                params=options.params,
-            ).statistics
-        if words[0] == "SET":
+            ending = f"FORMAT {self.format} {clause.after}"
+            if word in _STREAMED or word.startswith("("):
+                ending = f"INTO OUTFILE '/proc/self/fd/{self._write_end}' TRUNCATE {ending}"
+            sql = f"{clause.before}\n{ending}"
+        if word == "SET" and self._query.session is not None:
             # What SET changes is meant to last; what the URL said is for one query.
             connection.lay_over({}, lasting=True)
         result = connection.execute(sql, default_format, options.params)
-        if words[0] == "USE":
-            connection.database = ""
+        if word == "USE":
             self._remember_database(connection)
         if result.body:
             self.format = clause.format or default_format
@@ -192,6 +198,8 @@ class Execution:
 
     def _bring_tables(self, connection: Connection) -> None:
         for table in self._query.text.external_tables:
+            if self._query.user.restricted:
+                raise ClickHouseError(497, f"{self._query.user.name}: Not enough privileges to bring tables.")
             check_format_name(table.format)
             check_format_name(table.name)
             connection.execute(f"CREATE TEMPORARY TABLE `{table.name}` ({table.structure})")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from local_stack.clickhouse_gateway.compression import RequestDecoder
 from local_stack.clickhouse_gateway.errors import ClickHouseError
-from local_stack.clickhouse_gateway.statements import InsertHead, check_end_of_values, insert_head
+from local_stack.clickhouse_gateway.statements import InsertHead, insert_head
 
 _SEARCH_BYTES = 262_144
 
@@ -103,7 +103,7 @@ async def read_query(url_query: str, pieces: AsyncIterator[bytes], encoding: str
             head += data
             if len(head) >= max(2 * searched, _SEARCH_BYTES):
                 searched = len(head)
-                insert = insert_head(bytes(head))
+                insert = insert_head(bytes(head), complete=False)
                 if insert is not None:
                     rows = MemoryFile()
                     rows.write(bytes(head[insert.data_start :]))
@@ -111,13 +111,11 @@ async def read_query(url_query: str, pieces: AsyncIterator[bytes], encoding: str
                     raise ClickHouseError(62, f"Max query size exceeded: {limits.max_query_bytes} bytes.")
         decoder.finish()
         if insert is None:
-            insert = insert_head(bytes(head))
+            insert = insert_head(bytes(head), complete=True)
             if insert is not None:
                 rows = MemoryFile()
                 rows.write(bytes(head[insert.data_start :]))
         if insert is not None and rows is not None:
-            if insert.format == "Values":
-                check_end_of_values(rows.read())
             return QueryText("", insert, rows)
         return QueryText(_decoded(bytes(head)))
     except BaseException:
@@ -161,7 +159,11 @@ async def read_form(
             fields[name[1].decode()] = _decoded(content)
     params = {**url_params, **fields}
     sql = "\n".join(text for text in (url_params.get("query", ""), fields.get("query", "")) if text)
+    insert = insert_head(sql.encode(), complete=True)
     text = QueryText(sql, params=params)
+    if insert is not None:
+        text.insert, text.rows = insert, MemoryFile()
+        text.rows.write(sql.encode()[insert.data_start :])
     for table, content in files.items():
         structure = params.get(f"{table}_structure") or _numbered(params.get(f"{table}_types", ""))
         rows = MemoryFile()

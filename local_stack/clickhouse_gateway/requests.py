@@ -136,6 +136,9 @@ class QueryOptions:
             )
         if "role" in params:
             raise ClickHouseError(511, f"There is no role `{params['role']}` in `user directories`.")
+        query_id = params.get("query_id", "")
+        if not query_id.isascii() or not query_id.isprintable():
+            raise ClickHouseError(36, "query_id has characters that cannot go into a header.")
         buffer_size = params.get("buffer_size") or params.get("http_response_buffer_size") or _DEFAULT_BUFFER_BYTES
         try:
             buffer_bytes = int(buffer_size)
@@ -143,7 +146,7 @@ class QueryOptions:
             raise ClickHouseError(36, f"buffer_size is not a number: {buffer_size}.") from error
         asked = "enable_http_compression" not in params and "enable_http_compression" not in user_settings
         return cls(
-            query_id=params.get("query_id") or str(uuid.uuid4()),
+            query_id=query_id or str(uuid.uuid4()),
             database=params.get("database") or request.headers.get("x-clickhouse-database"),
             default_format=params.get("default_format") or request.headers.get("x-clickhouse-format") or "TabSeparated",
             settings={

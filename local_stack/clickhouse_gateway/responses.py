@@ -6,8 +6,9 @@ import secrets
 import socket
 import string
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from local_stack.clickhouse_gateway.compression import Compressor, compressor
@@ -19,6 +20,8 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 _PIECE_BYTES = 1_048_576
 _MEMORY_BYTES = 16_777_216
+# A client that reads nothing for so long is taken for gone; its query holds memory all the while.
+_STALLED_SECONDS = 300
 _CONTENT_TYPES = {
     "CSV": "text/csv; charset=UTF-8; header=absent",
     "CSVWithNames": "text/csv; charset=UTF-8; header=present",
@@ -62,9 +65,11 @@ def summary(statistics: Statistics) -> str:
 
 @dataclass(slots=True)
 class Response:
-    """The answer to one request. `query_id` is empty before there is a query."""
+    """The answer to one request. `query_id` is empty before there is a query; long results wait in `directory`."""
 
     send: Send
+    version: str
+    directory: Path
     query_id: str = ""
     encoding: str | None = None
     without_body: bool = False
@@ -80,7 +85,7 @@ class Response:
         headers += [("content-type", "text/plain; charset=UTF-8"), ("x-clickhouse-exception-code", str(error.code))]
         if error.status == 401:
             headers.append(("www-authenticate", 'Basic realm="ClickHouse server HTTP API"'))
-        await self._whole(error.status, headers, f"{error.text}\n".encode())
+        await self._whole(error.status, headers, f"{error.text(self.version)}\n".encode())
 
     async def query(self, execution: Execution, buffer_bytes: int | None) -> ClickHouseError | None:
         """Answer with the output of a query and return the error it ended with.
@@ -88,15 +93,18 @@ class Response:
         Up to `buffer_bytes` are held back, so that a short result comes with true statistics and a failed query with
         its status. None holds everything back, on disk beyond 16 MiB.
         """
-        output = execution.output()
-        with tempfile.SpooledTemporaryFile(_MEMORY_BYTES) as spool:
-            size = 0
+        size = 0
+        with tempfile.SpooledTemporaryFile(_MEMORY_BYTES, dir=str(self.directory)) as spool:
+            output = execution.output()
             async for piece in output:
                 size += len(piece)
                 if buffer_bytes is not None and size > buffer_bytes:
                     spool.seek(0)
                     return await self._stream(execution, spool.read() + piece, output)
-                spool.write(piece)
+                if size > _MEMORY_BYTES:
+                    await asyncio.to_thread(spool.write, piece)
+                else:
+                    spool.write(piece)
             outcome = await execution.outcome
             if outcome.error is not None:
                 await self.error(outcome.error)
@@ -124,7 +132,10 @@ class Response:
         await self.send({"type": "http.response.start", "status": status, "headers": raw})
 
     async def _body(self, body: bytes, more: bool) -> None:
-        await self.send({"type": "http.response.body", "body": b"" if self.without_body else body, "more_body": more})
+        async with asyncio.timeout(_STALLED_SECONDS):
+            await self.send(
+                {"type": "http.response.body", "body": b"" if self.without_body else body, "more_body": more}
+            )
 
     async def _whole(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         if self.encoding is not None and body:
@@ -140,7 +151,7 @@ class Response:
         if packer is None:
             headers.append(("content-length", str(size)))
         await self._start(200, headers)
-        while piece := spool.read(_PIECE_BYTES):
+        while piece := await asyncio.to_thread(spool.read, _PIECE_BYTES):
             await self._body(await _packed(packer, piece), more=True)
         await self._body(packer.flush() if packer else b"", more=False)
 
@@ -150,7 +161,7 @@ class Response:
         headers.append(("content-encoding", self.encoding))
         return compressor(self.encoding)
 
-    async def _stream(self, execution: Execution, first: bytes, output: Any) -> ClickHouseError | None:
+    async def _stream(self, execution: Execution, first: bytes, output: AsyncIterator[bytes]) -> ClickHouseError | None:
         tag = "".join(secrets.choice(string.ascii_lowercase) for _ in range(16))
         headers = [*self._headers(execution.format), ("x-clickhouse-exception-tag", tag)]
         packer = self._packer(headers)
@@ -162,7 +173,7 @@ class Response:
         if outcome.error is None:
             await self._body(packer.flush() if packer else b"", more=False)
             return None
-        message = f"{outcome.error.text}\n".encode()
+        message = f"{outcome.error.text(self.version)}\n".encode()
         marker = b"\r\n__exception__\r\n%b\r\n%b%d %b\r\n__exception__\r\n"
         ending = marker % (tag.encode(), message, len(message), tag.encode())
         # The body is left without its end, as the server does: a client that does not know the marker fails as well.

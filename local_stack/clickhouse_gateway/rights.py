@@ -5,14 +5,19 @@ The engine enforces grants, read-only mode and limits. The rest is here: what a 
 grants that an engine with a single user leaves open (SET ROLE, the file() function).
 """
 
+import re
 from collections.abc import Mapping
 from itertools import pairwise
 
 from local_stack.clickhouse_gateway.engine import Connection, Statement
 from local_stack.clickhouse_gateway.errors import ClickHouseError
-from local_stack.clickhouse_gateway.statements import first_words, top_level_tokens
+from local_stack.clickhouse_gateway.statements import INFILE_REFUSED, first_words, top_level_tokens
 from local_stack.clickhouse_gateway.users import User, Users
 
+_ASSIGNMENT = r"\s*[a-z_][a-z0-9_]*\s*=\s*(?:-?[0-9][0-9.]*|[a-z]+|'[^'\\]*')\s*"
+_PLAIN_SETTINGS = re.compile(rf"SETTINGS\s{_ASSIGNMENT}(?:,{_ASSIGNMENT})*", re.IGNORECASE | re.ASCII)
+_PLAIN_SET = re.compile(rf"\s*SET\s{_ASSIGNMENT}(?:,{_ASSIGNMENT})*;?\s*", re.IGNORECASE | re.ASCII)
+_PLAIN_USE = re.compile(r"\s*USE\s+[a-z_][a-z0-9_]*\s*;?\s*", re.IGNORECASE | re.ASCII)
 _GET_IS_READONLY = (
     "Cannot execute query in readonly mode. For queries over HTTP, method GET implies readonly. "
     "You should use method POST for modifying queries."
@@ -28,32 +33,46 @@ def check_statement(
     user = connection.user
     statement = connection.classify(sql)
     if statement.count == 0:
-        # The engine says best what is wrong with it. It must not run: nothing is known about it.
-        connection.execute(f"EXPLAIN AST {sql}", params=params)
-        raise ClickHouseError(62, "Syntax error: the query cannot be parsed.")
+        raise connection.syntax_error(sql, params)
     # `a PARALLEL WITH b` is one statement for a server and two for the engine's count.
     if statement.count > 1 and (user.restricted or "PARALLEL" not in sql.upper()):
         raise ClickHouseError(62, "Syntax error (Multi-statements are not allowed).")
     text = sql.encode()
     words = first_words(text)
     changes_session = words[0] in ("SET", "USE")
-    if words == ("SET", "ROLE") or words == ("SET", "DEFAULT"):
-        raise ClickHouseError(497, f"{user.name}: Not enough privileges. Roles are given by the users file.")
+    if words == ("SET", "ROLE") or words == ("SET", "DEFAULT") or (user.restricted and changes_session):
+        # The engine would let a restricted user take any role, so it is told apart by a text that leaves no doubt.
+        if not (_PLAIN_SET.fullmatch(sql) or _PLAIN_USE.fullmatch(sql)):
+            raise ClickHouseError(
+                497, f"{user.name}: Not enough privileges. SET and USE are allowed with plain values."
+            )
     if statement.kind == "CONTROL" and not changes_session:
-        if _writes_outfile(text):
+        if _has_words(text, "INTO", "OUTFILE"):
             raise ClickHouseError(358, "INTO OUTFILE is not allowed")
         if user.restricted:
             raise ClickHouseError(497, f"{user.name}: Not enough privileges to run {words[0]}.")
     if readonly_request and not statement.reads_only and not changes_session:
         raise ClickHouseError(164, _GET_IS_READONLY)
-    if user.restricted and not changes_session and connection.calls_file_function(sql, params):
-        raise ClickHouseError(497, f"{user.name}: Not enough privileges. The function file is closed to this user.")
+    # A restricted user is not judged by our own reading of the text: the word alone is enough.
+    if not statement.reads_only and (
+        _has_words(text, "FROM", "INFILE") or (user.restricted and "INFILE" in sql.upper())
+    ):
+        raise ClickHouseError(78, INFILE_REFUSED)
+    if user.restricted and not changes_session and connection.leaves_engine(sql, params):
+        raise ClickHouseError(497, f"{user.name}: Not enough privileges. Files of the server are closed to this user.")
     return statement
 
 
-def _writes_outfile(sql: bytes) -> bool:
-    tokens = list(top_level_tokens(sql))
-    return any(a.is_word("INTO") and b.is_word("OUTFILE") for a, b in pairwise(tokens))
+def check_settings_clause(user: User, clause: str) -> None:
+    """Refuse a SETTINGS clause of a restricted user that is not plain: it was cut from its statement unparsed."""
+    if user.restricted and clause and not _PLAIN_SETTINGS.fullmatch(clause.strip()):
+        raise ClickHouseError(497, f"{user.name}: Not enough privileges. SETTINGS are allowed with plain values.")
+
+
+def _has_words(sql: bytes, first: str, second: str) -> bool:
+    return second.encode() in sql.upper() and any(
+        a.is_word(first) and b.is_word(second) for a, b in pairwise(top_level_tokens(sql))
+    )
 
 
 def overlay(users: Users, user: User, settings: Mapping[str, str], query_id: str) -> tuple[dict[str, str], bool]:
@@ -74,6 +93,7 @@ def overlay(users: Users, user: User, settings: Mapping[str, str], query_id: str
         if profile is None:
             raise ClickHouseError(180, f"There is no settings profile `{profile_name}` in `user directories`.")
         wanted = {**profile.engine_settings, **wanted}
-    # The engine has ids of its own; this is how a client finds its query in system.processes and KILLs it.
-    wanted.setdefault("log_comment", query_id)
+    if user.profile.readonly != 1:
+        # The engine has ids of its own; this is how a client finds its query in system.processes and KILLs it.
+        wanted.setdefault("log_comment", query_id)
     return wanted, readonly in ("1", "2")

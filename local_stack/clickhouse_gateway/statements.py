@@ -24,6 +24,8 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+INFILE_REFUSED = "Query has infile and was send directly to server"
+_LAST_LINE_FORMAT = re.compile(rb"\n\s*FORMAT\s+([A-Za-z0-9_]+)\s*\Z", re.IGNORECASE)
 _FORMAT_NAME = re.compile(r"[A-Za-z0-9_]+")
 
 
@@ -96,8 +98,8 @@ def first_words(sql: bytes, count: int = 2) -> tuple[str, ...]:
     return tuple(words)
 
 
-def insert_head(sql: bytes) -> InsertHead | None:
-    """Find where the rows of an INSERT begin, or None when the text has no such place (yet).
+def insert_head(sql: bytes, complete: bool) -> InsertHead | None:
+    """Find where the rows of an INSERT begin, or None when the text has no such place (yet, unless `complete`).
 
     Raises ClickHouseError for what only the gateway itself may do (FROM INFILE) and for rows read through input().
     """
@@ -112,7 +114,7 @@ def insert_head(sql: bytes) -> InsertHead | None:
         if token.is_word("SETTINGS"):
             settings_start = token.start
         elif token.is_word("FROM"):
-            raise ClickHouseError(78, "Query has infile and was sent directly to the server.")
+            raise ClickHouseError(78, INFILE_REFUSED)
         elif token.is_word("SELECT", "WITH") or (
             token.kind == "group" and first_words(token.text[1:], 1) == ("SELECT",)
         ):
@@ -124,7 +126,7 @@ def insert_head(sql: bytes) -> InsertHead | None:
             return InsertHead(sql[:end].decode(), settings, "Values", token.end)
         elif token.is_word("FORMAT"):
             name = next(tokens, None)
-            if name is None or name.end == len(sql):
+            if name is None or (name.end == len(sql) and not complete):
                 return None
             settings = sql[end : token.start].decode()
             if name.is_word("VALUES"):
@@ -183,13 +185,17 @@ def _data_start(sql: bytes, position: int) -> int:
 
 def output_clause(sql: bytes) -> OutputClause:
     """Cut a SELECT at its FORMAT clause."""
+    # As drivers write it. At the end of a text that parses, a line of FORMAT and a name is nothing else; the long
+    # way reads every token.
+    if last_line := _LAST_LINE_FORMAT.search(sql):
+        return OutputClause(sql[: last_line.start()].decode(), last_line[1].decode(), "")
     tokens = list(top_level_tokens(sql))
     while tokens and tokens[-1].text == b";":
         tokens.pop()
     end = tokens[-1].end if tokens else 0
     for index in range(len(tokens) - 2, 0, -1):
         following = tokens[index + 2 :]
-        if tokens[index].is_word("FORMAT") and tokens[index + 1].kind == "word":
+        if tokens[index].is_word("FORMAT") and tokens[index + 1].kind == "word" and tokens[index - 1].text != b",":
             if following and not following[0].is_word("SETTINGS"):
                 break
             after = sql[following[0].start : end].decode() if following else ""

@@ -20,16 +20,21 @@ _USER_ELEMENTS = frozenset(
 
 _QUERIES_FOR_USER = "max_concurrent_queries_for_user"
 
-# A reader has SELECT, but some settings carry file names or SQL that run outside of its grants.
+# A reader has SELECT, but these settings carry file names, addresses or SQL that grants do not cover.
 _SETTINGS_CLOSED_TO_READERS = (
     "additional_result_filter",
     "additional_table_filters",
+    "allow_experimental_eval_table_function",
     "dialect",
+    "filter",
+    "format_avro_schema_registry_url",
     "format_schema",
     "format_schema_source",
     "format_template_resultset",
     "format_template_row",
+    "input_format_record_errors_file_path",
     "input_format_values_interpret_expressions",
+    "output_format_schema",
     "parallel_replicas_custom_key",
 )
 
@@ -96,7 +101,7 @@ class User:
         if self.grants:
             return self.grants
         if self.profile.readonly:
-            return ("GRANT SELECT, SHOW, dictGet ON *.*", "GRANT CREATE TEMPORARY TABLE ON *.*")
+            return ("GRANT SELECT, SHOW, dictGet ON *.*",)
         return ("GRANT ALL ON *.*",)
 
     def accepts(self, password: str, address: str | None) -> bool:

@@ -1,10 +1,13 @@
 """A prepared environment: an instance, dbt's manifest, and the definitions they load."""
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -83,3 +86,71 @@ def client(prepared: Prepared) -> Iterator[Client]:
     client = connect(prepared.settings)
     yield client
     client.close()
+
+
+def shop_events(settings: WarehouseSettings, client: Client) -> None:
+    """Two visitors on two days: views, a cart, a sale of 40.50 and a refund of it."""
+    start = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    stories = {
+        "ada": [(0, "page_view", {}), (60, "add_to_cart", {}), (120, "purchase", {"revenue": 40.5, "order_id": "o-1"})],
+        "bob": [(0, "page_view", {}), (86_400, "page_view", {})],
+        "eve": [(86_400, "refund", {"revenue": 40.5, "order_id": "o-1"})],
+    }
+    rows = [
+        [
+            f"{user}-{number}",
+            name,
+            "user_action",
+            user,
+            start + timedelta(seconds=second),
+            start,
+            json.dumps(properties),
+        ]
+        for user, story in stories.items()
+        for number, (second, name, properties) in enumerate(story)
+    ]
+    columns = ["event_id", "event_name", "event_type", "user_id", "occurred_at", "received_at", "properties"]
+    client.insert("events", rows, column_names=columns, database=settings.database("raw"))
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished run and when it began (epoch seconds)."""
+
+    result: dg.ExecuteInProcessResult
+    started_at: float
+
+    @property
+    def metadata(self) -> dict[str, dict[str, dg.MetadataValue[object]]]:
+        """What each materialization says, by `layer/table`."""
+        return {
+            event.asset_key.to_user_string(): dict(event.materialization.metadata)
+            for event in self.result.get_asset_materialization_events()
+            if event.asset_key
+        }
+
+
+def execute(job_name: str, instance: dg.DagsterInstance, only: Sequence[str] | None = None) -> Run:
+    """Run a job in this process, or only some of its assets."""
+    from dagster_project.definitions import defs
+
+    selection = only and [dg.AssetKey.from_user_string(name) for name in only]
+
+    job = defs.resolve_job_def(job_name)
+    started_at = time.time()
+    result = job.execute_in_process(instance=instance, raise_on_error=False, asset_selection=selection)
+    return Run(result, started_at)
+
+
+@pytest.fixture(scope="session")
+def first_run(prepared: Prepared) -> Iterator[Run]:
+    """The hourly job, once, over the events of a small shop."""
+    client = connect(prepared.settings)
+    shop_events(prepared.settings, client)
+    client.close()
+    with dg.DagsterInstance.ephemeral() as instance:
+        with pytest.MonkeyPatch.context() as environment:
+            for name, value in prepared.variables.items():
+                environment.setenv(name, value)
+            run = execute("hourly_marts_job", instance)
+        yield run

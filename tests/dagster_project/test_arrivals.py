@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
+from dagster_project.defs.resources import WarehouseResource
 from tests.dagster_project.conftest import Prepared
 from warehouse.client import Client
 from warehouse.config import WarehouseSettings
@@ -23,7 +24,8 @@ Evaluate = Callable[..., dg.SensorResult]
 @pytest.fixture
 def evaluate(empty: None, definitions: dg.Definitions, instance: dg.DagsterInstance) -> Evaluate:
     def evaluate(cursor: str | None = None) -> dg.SensorResult:
-        context = dg.build_sensor_context(instance=instance, cursor=cursor, definitions=definitions)
+        resources = {"warehouse": WarehouseResource()}
+        context = dg.build_sensor_context(instance=instance, cursor=cursor, resources=resources)
         result = definitions.resolve_sensor_def("new_events_sensor")(context)
         assert isinstance(result, dg.SensorResult)
         return result
@@ -147,7 +149,7 @@ def test_sensor_asks_for_a_run_when_a_replay_is_requested(
     assert result.asset_events == []
 
 
-@pytest.mark.parametrize("status", [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTED])
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED])
 def test_sensor_skips_while_a_run_is_queued_or_running(
     evaluate: Evaluate,
     instance: dg.DagsterInstance,

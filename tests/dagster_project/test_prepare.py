@@ -4,9 +4,11 @@ import sys
 from pathlib import Path
 
 import dagster as dg
+import pytest
 import yaml
 
-from dagster_project.prepare import prepare_instance
+from dagster_project.prepare import close_abandoned_runs, main, prepare_instance
+from tests.dagster_project.conftest import Prepared
 
 
 def test_instance_has_telemetry_off_one_run_at_a_time_and_a_pool_of_one(tmp_path: Path) -> None:
@@ -63,3 +65,47 @@ def test_definitions_say_in_one_sentence_what_to_do_when_the_manifest_is_missing
     assert last_line.endswith(
         f"{tmp_path}/manifest.json is missing: run `python -m dagster_project.prepare` before Dagster starts."
     )
+
+
+@dg.job
+def small_job() -> None:
+    pass
+
+
+def test_runs_of_a_killed_dagster_are_marked_as_failed_and_the_others_stay(instance: dg.DagsterInstance) -> None:
+    finished = small_job.execute_in_process(instance=instance).run_id
+    abandoned = instance.create_run_for_job(small_job, status=dg.DagsterRunStatus.STARTED).run_id
+
+    closed = close_abandoned_runs(instance)
+
+    assert closed == [abandoned]
+    assert {run.run_id: run.status.value for run in instance.get_runs()} == {
+        finished: "SUCCESS",
+        abandoned: "FAILURE",
+    }
+
+
+def test_preparation_beside_a_running_dagster_leaves_its_runs_alone(environment: Prepared) -> None:
+    with dg.DagsterInstance.from_config(str(environment.home), "dagster.yaml") as instance:
+        running = instance.create_run_for_job(small_job, status=dg.DagsterRunStatus.STARTED).run_id
+
+        exit_code = main([])
+
+        run = instance.get_run_by_id(running)
+        instance.delete_run(running)
+    assert exit_code == 0
+    assert run is not None
+    assert run.status == dg.DagsterRunStatus.STARTED
+
+
+def test_fresh_start_closes_runs(environment: Prepared, capsys: pytest.CaptureFixture[str]) -> None:
+    with dg.DagsterInstance.from_config(str(environment.home), "dagster.yaml") as instance:
+        left = instance.create_run_for_job(small_job, status=dg.DagsterRunStatus.STARTED).run_id
+
+        main(["--fresh-start"])
+
+        run = instance.get_run_by_id(left)
+        instance.delete_run(left)
+    assert f"run {left} was left unfinished" in capsys.readouterr().out
+    assert run is not None
+    assert run.status == dg.DagsterRunStatus.FAILURE

@@ -7,10 +7,9 @@
         order_by=['entry_date', 'funnel_name', 'visitor_id'],
         partition_by='toYYYYMM(entry_date)',
         indexes=[minmax_index('_version')],
-        query_settings={'max_partitions_per_insert_block': 0},
         group='growth',
         post_hook=[
-            "{{ commit_funnel_declaration() }}",
+            "{{ commit_funnel_declaration(['stg_events', 'int_visitor_days']) }}",
             "{{ commit_watermark(['stg_events', 'int_visitor_days']) }}"
         ]
     )
@@ -19,8 +18,6 @@
 {%- set high = high_watermark(['stg_events', 'int_visitor_days']) %}
 {%- set funnels = funnel_definitions() %}
 {%- set is_update = is_incremental() and not funnels_changed() %}
-
--- depends_on: {{ ref('int_visitor_days') }}
 
 with
 
@@ -64,7 +61,7 @@ step_events as (
         event_date,
         occurred_at,
         event_name
-    from {{ ref('stg_events') }} final
+    from {{ ref('stg_events') }} {{ final() }}
     where
         inserted_at <= {{ high }}
         and event_name in (select arrayJoin(steps) from definitions)
@@ -124,7 +121,7 @@ fresh as (
 
     stored as (
         select funnel_name, visitor_id, entry_date, level
-        from {{ this }} final
+        from {{ this }} {{ final() }}
         {% if is_update %}
             where (funnel_name, visitor_id, entry_date) in (select funnel_name, visitor_id, entry_date from affected)
         {% endif %}

@@ -47,7 +47,7 @@ arrived as (
         select
             arrived.order_id,
             arrived.currency,
-            arrayJoin(arrayPushBack(ifNull(stored.former_dates, []), arrived.order_date)) as order_date
+            arrayJoin(arrayPushBack(coalesce(stored.former_dates, []), arrived.order_date)) as order_date
         from arrived
         left join stored on arrived.order_id = stored.order_id and arrived.currency = stored.currency
         where stored.known_order_date is null or arrived.order_date <= stored.known_order_date

@@ -1,3 +1,5 @@
+{%- set key = 'end_date, visitor_id, client_session_id, started_at' -%}
+
 {{
     config(
         materialized='incremental',
@@ -7,7 +9,6 @@
         order_by=['end_date', 'visitor_id', 'client_session_id', 'started_at'],
         partition_by='toYYYYMM(end_date)',
         indexes=[minmax_index('_version'), minmax_index('session_date'), minmax_index('length_days')],
-        query_settings={'max_partitions_per_insert_block': 0},
         post_hook="{{ commit_watermark(['stg_events', 'int_visitor_days']) }}"
     )
 }}
@@ -44,12 +45,12 @@ with
 
     stored as (
         select
-            end_date, visitor_id, client_session_id, started_at,
+            {{ key }},
             argMax(ended_at, _version) as last_event_at,
             argMax(row_hash, _version) as stored_hash,
             argMax(_is_deleted, _version) as was_deleted
         from candidates
-        group by end_date, visitor_id, client_session_id, started_at
+        group by {{ key }}
     ),
 
     -- Deleted rows take part: if a run died between a deletion and its replacement, this one finds those events again.
@@ -58,9 +59,8 @@ with
         from stored
         inner join touched on stored.visitor_id = touched.visitor_id
         where
-            stored.last_event_at + {{ session_gap('stored.client_session_id') }} >= toDateTime64(touched.event_date, 3, 'UTC')
-            and stored.started_at - {{ session_gap('stored.client_session_id') }}
-            < toDateTime64(touched.event_date + 1, 3, 'UTC')
+            touched.event_date between toDate(stored.started_at - {{ session_gap('stored.client_session_id') }})
+            and toDate(stored.last_event_at + {{ session_gap('stored.client_session_id') }})
     ),
 
     near_spans as (
@@ -80,7 +80,7 @@ with
 -- Whole touched days and whole sessions near them: no session among these events reaches beyond them.
 events as (
     select staged.*
-    from {{ ref('stg_events') }} as staged final
+    from {{ ref('stg_events') }} as staged {{ final() }}
     {% if is_incremental() %}
         left join near_spans
             on staged.visitor_id = near_spans.visitor_id and staged.client_session_id = near_spans.client_session_id
@@ -125,34 +125,25 @@ sessions as (
         argMaxIf(page, (occurred_at, event_id), page != '') as exit_page,
         toUInt32(uniqExactIf(order_id, revenue_kind = 'sale')) as order_count,
         uniqExactIf(currency, revenue_kind = 'sale') > 1 as is_mixed,
-        if(is_mixed, 0, sumIf(ifNull(revenue_amount, 0), revenue_kind = 'sale')) as revenue_amount,
-        if(is_mixed, 'mixed', anyIf(currency, revenue_kind = 'sale')) as currency,
-        argMin(source, (occurred_at, event_id)) as source
+        if(is_mixed, 0, sumIf(coalesce(revenue_amount, 0), revenue_kind = 'sale')) as revenue_amount,
+        toLowCardinality(if(is_mixed, 'mixed', anyIf(currency, revenue_kind = 'sale'))) as currency,
+        toLowCardinality(argMin(source, (occurred_at, event_id))) as source
     from numbered
     group by visitor_id, client_session_id, session_number
 ),
 
-fresh as (
-    select * except (is_mixed), sipHash64(*) as row_hash from sessions
-)
+fresh as (select * except (is_mixed), sipHash64(*) as row_hash from sessions)
 
 select *, {{ high }} as _version, toUInt8(0) as _is_deleted
 from fresh
 {% if is_incremental() %}
-    where
-        (end_date, visitor_id, client_session_id, started_at, row_hash) not in (
-            select end_date, visitor_id, client_session_id, started_at, stored_hash from stored where was_deleted = 0
-        )
+    where ({{ key }}, row_hash) not in (select {{ key }}, stored_hash from stored where was_deleted = 0)
     union all
     -- Sessions that were merged into another or start earlier now.
     select * except (_version, _is_deleted), {{ high }}, toUInt8(1)
     from candidates
     where
-        (end_date, visitor_id, client_session_id, started_at) in (
-            select end_date, visitor_id, client_session_id, started_at from near where was_deleted = 0
-        )
-        and (end_date, visitor_id, client_session_id, started_at) not in (
-            select end_date, visitor_id, client_session_id, started_at from fresh
-        )
-    limit 1 by end_date, visitor_id, client_session_id, started_at
+        ({{ key }}) in (select {{ key }} from near where was_deleted = 0)
+        and ({{ key }}) not in (select {{ key }} from fresh)
+    limit 1 by {{ key }}
 {% endif %}

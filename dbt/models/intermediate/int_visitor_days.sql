@@ -7,7 +7,6 @@
         order_by=['activity_date', 'visitor_id'],
         partition_by='toYYYYMM(activity_date)',
         indexes=[minmax_index('_version')],
-        query_settings={'max_partitions_per_insert_block': 0},
         post_hook="{{ commit_watermark(['stg_events', 'int_visitors']) }}"
     )
 }}
@@ -51,7 +50,7 @@ with
         select
             activity_date,
             visitor_id
-        from {{ this }} final
+        from {{ this }} {{ final() }}
         where
             (activity_date, visitor_id) in (
                 select
@@ -78,7 +77,7 @@ counted as (
         event_date as activity_date,
         visitor_id,
         count() as event_count
-    from {{ ref('stg_events') }} final
+    from {{ ref('stg_events') }} {{ final() }}
     where
         inserted_at <= {{ high }}
         {% if is_incremental() %}
@@ -109,7 +108,7 @@ present as (
             0 as event_count,
             0 as is_first_day,
             1 as is_deleted
-        from {{ this }} final
+        from {{ this }} {{ final() }}
         where
             (activity_date, visitor_id) in (select event_date, visitor_id from concerned)
             and (activity_date, visitor_id) not in (select activity_date, visitor_id from counted)

@@ -7,7 +7,6 @@
         order_by=['event_date', 'visitor_id', 'occurred_at', 'event_id'],
         partition_by='toYYYYMM(event_date)',
         indexes=[minmax_index('inserted_at')],
-        query_settings={'max_partitions_per_insert_block': 0},
         post_hook="{{ commit_watermark(['batch_window', 'stg_event_arrivals']) }}"
     )
 }}
@@ -74,8 +73,11 @@ typed as (
         user_id,
         anonymous_id,
         session_id as client_session_id,
-        occurred_at,
-        toDate(occurred_at) as event_date,
+        -- No clock is right before 1971 or a day ahead of the arrival: such an event counts when it was received.
+        if(
+            occurred_at between toDateTime64('1971-01-01 00:00:00', 3, 'UTC') and received_at + toIntervalDay(1),
+            occurred_at, received_at
+        ) as event_time,
         received_at,
         inserted_at,
         source,
@@ -106,8 +108,8 @@ select
     user_id,
     anonymous_id,
     client_session_id,
-    occurred_at,
-    event_date,
+    event_time as occurred_at,
+    toDate(event_time) as event_date,
     received_at,
     inserted_at,
     source,

@@ -4,7 +4,6 @@
         incremental_strategy='insert_overwrite',
         order_by='activity_date',
         partition_by='toYYYYMM(activity_date)',
-        query_settings={'max_partitions_per_insert_block': 0},
         post_hook="{{ commit_watermark(['int_visitor_days']) }}"
     )
 }}
@@ -46,7 +45,7 @@ visits as (
             partition by visitor_id order by activity_date
             rows between current row and unbounded following
         ) as next_visit_date
-    from {{ ref('int_visitor_days') }} final
+    from {{ ref('int_visitor_days') }} {{ final() }}
     {% if is_incremental() %}
         where activity_date in (select arrayJoin({{ dates_between('activity_date - 29', 'activity_date') }}) from days)
     {% endif %}

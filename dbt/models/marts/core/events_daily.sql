@@ -4,7 +4,6 @@
         incremental_strategy='insert_overwrite',
         order_by=['event_date', 'event_name', 'event_type'],
         partition_by='toYYYYMM(event_date)',
-        query_settings={'max_partitions_per_insert_block': 0},
         post_hook=[
             "{{ drop_emptied_partitions(
                 'event_date', changed_days('int_visitor_days', 'activity_date'), ['stg_events', 'int_visitor_days']
@@ -13,8 +12,6 @@
         ]
     )
 }}
-
--- depends_on: {{ ref('int_visitor_days') }}
 
 with
 
@@ -33,7 +30,7 @@ counted as (
         count() as event_count,
         uniqExact(visitor_id) as visitor_count,
         {{ high_watermark(['stg_events', 'int_visitor_days']) }} as refreshed_at
-    from {{ ref('stg_events') }} final
+    from {{ ref('stg_events') }} {{ final() }}
     where
         inserted_at <= {{ high_watermark(['stg_events', 'int_visitor_days']) }}
         {% if is_incremental() %}

@@ -4,7 +4,6 @@
         incremental_strategy='insert_overwrite',
         order_by=['session_date', 'visitor_id', 'started_at'],
         partition_by='session_date',
-        query_settings={'max_partitions_per_insert_block': 0},
         post_hook=[
             "{{ drop_emptied_partitions('session_date', changed_days('int_sessions', 'session_date'), ['int_sessions']) }}",
             "{{ commit_watermark(['int_sessions']) }}"
@@ -23,7 +22,7 @@ select
     dateDiff('millisecond', started_at, ended_at) / 1000 as duration_seconds,
     event_count,
     page_view_count,
-    event_count = 1 as is_bounce,
+    toBool(event_count = 1) as is_bounce,
     entry_page,
     exit_page,
     order_count,
@@ -31,7 +30,7 @@ select
     currency,
     source,
     {{ high_watermark(['int_sessions']) }} as refreshed_at
-from {{ ref('int_sessions') }} final
+from {{ ref('int_sessions') }} {{ final() }}
 {% if is_incremental() %}
     where
         session_date in {{ changed_days('int_sessions', 'session_date') }}

@@ -4,12 +4,11 @@
         incremental_strategy='insert_overwrite',
         order_by=['entry_date', 'funnel_name', 'step_number'],
         partition_by='toYYYYMM(entry_date)',
-        query_settings={'max_partitions_per_insert_block': 0},
         post_hook=[
             "{{ drop_emptied_partitions(
                 'entry_date', changed_days('int_funnel_visitors', 'entry_date'), ['int_funnel_visitors']
             ) }}",
-            "{{ commit_funnel_declaration() }}",
+            "{{ commit_funnel_declaration(['int_funnel_visitors']) }}",
             "{{ commit_watermark(['int_funnel_visitors']) }}"
         ]
     )
@@ -42,7 +41,7 @@ levels as (
         entry_date,
         level,
         count() as visitors
-    from {{ ref('int_funnel_visitors') }} final
+    from {{ ref('int_funnel_visitors') }} {{ final() }}
     {% if is_update %}
         where entry_date in (select entry_date from days)
     {% endif %}

@@ -6,7 +6,6 @@
         incremental_strategy='insert_overwrite',
         order_by=['kpi_date', 'metric', 'currency'],
         partition_by='toYYYYMM(kpi_date)',
-        query_settings={'max_partitions_per_insert_block': 0},
         post_hook="{{ commit_watermark(
             ['sessions', 'events_daily', 'active_users_daily', 'revenue_daily', 'funnels']
         ) }}"
@@ -79,12 +78,12 @@ by_day as (
         actives.kpi_date as kpi_date,
         toDecimal128(actives.daily_active_users, 4) as daily_active_users,
         toDecimal128(actives.new_users, 4) as new_users,
-        toDecimal128(ifNull(events.events, 0), 4) as events,
-        toDecimal128(ifNull(sessions.sessions, 0), 4) as sessions,
-        toDecimal128(ifNull(sessions.bounces, 0), 4) as bounces,
-        toDecimal128(ifNull(sessions.sessions_with_order, 0), 4) as sessions_with_order,
-        toDecimal128(ifNull(sessions.duration_ms, 0), 4) / 1000 as duration_seconds,
-        ifNull(orders.orders, 0) as orders
+        toDecimal128(coalesce(events.events, 0), 4) as events,
+        toDecimal128(coalesce(sessions.sessions, 0), 4) as sessions,
+        toDecimal128(coalesce(sessions.bounces, 0), 4) as bounces,
+        toDecimal128(coalesce(sessions.sessions_with_order, 0), 4) as sessions_with_order,
+        toDecimal128(coalesce(sessions.duration_ms, 0), 4) / 1000 as duration_seconds,
+        coalesce(orders.orders, 0) as orders
     from actives
     left join events on actives.kpi_date = events.kpi_date
     left join sessions on actives.kpi_date = sessions.kpi_date
@@ -129,8 +128,8 @@ select
     figures.kpi_date as kpi_date,
     toLowCardinality(figures.metric) as metric,
     toLowCardinality(figures.currency) as currency,
-    toLowCardinality(ifNull(metric_catalog.category, 'conversion')) as category,
-    toLowCardinality(ifNull(metric_catalog.unit, 'rate')) as unit,
+    toLowCardinality(coalesce(metric_catalog.category, 'conversion')) as category,
+    toLowCardinality(coalesce(metric_catalog.unit, 'rate')) as unit,
     if(
         figures.denominator is null,
         toFloat64(figures.numerator),

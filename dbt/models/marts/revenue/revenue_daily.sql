@@ -4,7 +4,6 @@
         incremental_strategy='insert_overwrite',
         order_by=['revenue_date', 'currency'],
         partition_by='toYYYYMM(revenue_date)',
-        query_settings={'max_partitions_per_insert_block': 0},
         post_hook=[
             "{{ drop_emptied_partitions(
                 'revenue_date',
@@ -17,8 +16,6 @@
 }}
 
 {%- set high = high_watermark(['stg_events', 'int_visitor_days', 'int_orders']) %}
-
--- depends_on: {{ ref('int_visitor_days') }}
 
 with
 
@@ -38,8 +35,8 @@ lines as (
         order_id,
         visitor_id,
         revenue_kind,
-        ifNull(revenue_amount, 0) as amount
-    from {{ ref('stg_events') }} final
+        coalesce(revenue_amount, 0) as amount
+    from {{ ref('stg_events') }} {{ final() }}
     where
         revenue_kind != ''
         and inserted_at <= {{ high }}

@@ -1,0 +1,135 @@
+"""The hourly job over real tables: what it builds, says and leaves behind."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import dagster as dg
+import pytest
+
+from tests.dagster_project.conftest import Prepared, Run, execute
+from warehouse.client import Client
+from warehouse.config import WarehouseSettings
+
+MARTS = ("sessions", "events_daily", "active_users_daily", "revenue_daily", "funnels", "kpis_daily")
+
+
+def built_tables(client: Client, settings: WarehouseSettings) -> dict[str, str]:
+    """The real name of each relation that dbt owns, by `layer/table`."""
+    layers = [settings.database("staging"), settings.database("intermediate"), settings.database("marts")]
+    answer = client.query(
+        "SELECT database, name FROM system.tables WHERE database IN {layers:Array(String)}",
+        parameters={"layers": layers},
+    )
+    prefix = f"{settings.clickhouse_database}_"
+    return {f"{base.removeprefix(prefix)}/{name}": f"{base}.{name}" for base, name in answer.result_rows}
+
+
+def count(client: Client, table: str) -> int:
+    return int(client.query(f"SELECT count() FROM {table}").result_rows[0][0])
+
+
+def fingerprints(client: Client, settings: WarehouseSettings) -> dict[str, tuple[int, int]]:
+    """Rows and a hash of the rows of every table that says the same after every run."""
+    return {
+        name: client.query(f"SELECT count(), sum(cityHash64(*)) FROM {table}").result_rows[0]
+        for name, table in built_tables(client, settings).items()
+        if name.startswith("marts/")
+    }
+
+
+def test_hourly_job_builds_every_mart_and_passes_every_check(
+    first_run: Run, prepared: Prepared, client: Client
+) -> None:
+    failed = [check.check_name for check in first_run.result.get_asset_check_evaluations() if not check.passed]
+
+    assert first_run.result.success
+    assert failed == []
+    for mart in MARTS:
+        assert count(client, f"{prepared.settings.database('marts')}.{mart}") > 0
+
+
+def test_every_check_of_the_job_is_evaluated(first_run: Run, definitions: dg.Definitions) -> None:
+    evaluated = {check.asset_check_key for check in first_run.result.get_asset_check_evaluations()}
+
+    job = definitions.resolve_job_def("hourly_marts_job")
+    assert evaluated == job.asset_layer.asset_graph.asset_check_keys
+
+
+def test_materialization_carries_the_row_count_of_its_table(first_run: Run, prepared: Prepared, client: Client) -> None:
+    counts = {name: metadata["dagster/row_count"].value for name, metadata in first_run.metadata.items()}
+
+    truth = {name: count(client, table) for name, table in built_tables(client, prepared.settings).items()}
+    assert counts == truth
+
+
+def test_materialization_of_an_incremental_model_carries_the_window_of_arrivals(first_run: Run) -> None:
+    metadata = first_run.metadata["staging/stg_events"]
+
+    window_end = metadata["window_end"].value
+
+    assert isinstance(window_end, float)
+    assert first_run.started_at - 60 < window_end < first_run.started_at + 60
+    assert "window_start" not in metadata
+
+
+def test_run_keeps_the_partial_parse_of_the_preparation(first_run: Run, prepared: Prepared) -> None:
+    [log_file] = prepared.target.glob(f"models-{first_run.result.run_id[:7]}-*/dbt.log")
+
+    log = log_file.read_text()
+
+    assert "Unable to do partial parsing" not in log
+    assert "0 files added, 0 files changed" in log
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """The nightly job over the same events, and the marts around it."""
+
+    run: Run
+    before: dict[str, tuple[int, int]]
+    after: dict[str, tuple[int, int]]
+
+
+@pytest.fixture
+def repeated(first_run: Run, environment: Prepared, instance: dg.DagsterInstance, client: Client) -> Repeated:
+    before = fingerprints(client, environment.settings)
+    run = execute("nightly_checks_job", instance)
+    return Repeated(run, before, fingerprints(client, environment.settings))
+
+
+def test_nightly_job_passes_every_check_there_is_and_changes_nothing_that_the_hourly_job_built(
+    first_run: Run, repeated: Repeated, definitions: dg.Definitions
+) -> None:
+    nightly_run = repeated.run
+
+    evaluations = nightly_run.result.get_asset_check_evaluations()
+    assert nightly_run.result.success
+    assert [check.check_name for check in evaluations if not check.passed] == []
+    assert {check.asset_check_key for check in evaluations} == definitions.resolve_asset_graph().asset_check_keys
+    assert repeated.after == repeated.before
+    windows = nightly_run.metadata["staging/stg_events"]
+    assert windows["window_start"] == first_run.metadata["staging/stg_events"]["window_end"]
+    assert "deleted_runs" in nightly_run.metadata["maintenance/housekeeping"]
+
+
+@pytest.fixture
+def false_revenue(first_run: Run, environment: Prepared, client: Client) -> Iterator[None]:
+    """A row in the revenue mart whose net amount is not gross minus refunds."""
+    table = f"{environment.settings.database('marts')}.revenue_daily"
+    client.command(
+        f"INSERT INTO {table} (revenue_date, currency, gross_revenue_amount, net_revenue_amount) "
+        "VALUES ('2020-01-01', 'XXX', 1, 5)"
+    )
+    yield
+    client.command(f"DELETE FROM {table} WHERE currency = 'XXX'")
+
+
+def test_false_row_in_a_mart_fails_its_check_and_keeps_what_stands_behind_it_unbuilt(
+    false_revenue: None, instance: dg.DagsterInstance
+) -> None:
+    run = execute("hourly_marts_job", instance, only=["marts/revenue_daily", "marts/kpis_daily"])
+
+    failed = {check.check_name for check in run.result.get_asset_check_evaluations() if not check.passed}
+    assert not run.result.success
+    assert failed == {"revenue_daily_adds_up"}
+    assert set(run.metadata) == {"marts/revenue_daily"}

@@ -1,0 +1,69 @@
+"""What a replay request does after rows were deleted: no mart keeps what is gone."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.conftest import Gateway, fresh_settings
+from tests.dbt.conftest import Dbt
+from warehouse.client import Client, connect
+
+KEPT, ERASED = datetime(2026, 2, 10, 10, tzinfo=UTC), datetime(2026, 1, 10, 10, tzinfo=UTC)
+
+
+@pytest.fixture
+def dbt(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Dbt:
+    return Dbt(fresh_settings(gateway), tmp_path_factory.mktemp("erasure"))
+
+
+@pytest.fixture
+def client(dbt: Dbt) -> Iterator[Client]:
+    client = connect(dbt.settings)
+    rows = [
+        ["e1", "page_view", "ann", KEPT, "{}"],
+        ["e2", "page_view", "bob", ERASED, "{}"],
+        ["e3", "purchase", "bob", ERASED, '{"revenue":5}'],
+    ]
+    columns = ["event_id", "event_name", "user_id", "occurred_at", "properties", "received_at"]
+    client.insert("events", [[*r, r[3]] for r in rows], column_names=columns, database=dbt.settings.database("raw"))
+    yield client
+    client.close()
+
+
+def test_marts_lose_an_erased_visitor_even_where_a_month_becomes_empty(dbt: Dbt, client: Client) -> None:
+    dbt("build", "--exclude-resource-type", "unit_test")
+
+    for table in ("raw`.events", "staging`.stg_events"):
+        owner = "user_id" if table.startswith("raw") else "visitor_id"
+        client.command(f"DELETE FROM `{dbt.settings.clickhouse_database}_{table} WHERE {owner} = 'bob'")
+    client.command(f"DELETE FROM `{dbt.settings.database('intermediate')}`.int_visitors WHERE visitor_id = 'bob'")
+    client.insert(
+        "replay_requests",
+        [["bob", ERASED, ERASED, "erasure"]],
+        column_names=["visitor_id", "first_at", "last_at", "reason"],
+        database=dbt.settings.database("ops"),
+    )
+    dbt("run")
+
+    marts = dbt.settings.database("marts")
+    days = {
+        table: client.query(f"SELECT DISTINCT toString({day}) FROM `{marts}`.{table} ORDER BY 1").result_columns
+        for table, day in {
+            "sessions": "session_date",
+            "events_daily": "event_date",
+            "revenue_daily": "revenue_date",
+            "funnels": "entry_date",
+        }.items()
+    }
+    assert days == {
+        "sessions": [("2026-02-10",)],
+        "events_daily": [("2026-02-10",)],
+        "revenue_daily": [],
+        "funnels": [("2026-02-10",)],
+    }
+    totals = client.query(
+        f"SELECT toInt64(sumIf(value, metric = 'sessions')), toInt64(sumIf(value, metric = 'events')), "
+        f"countIf(metric = 'gross_revenue') FROM `{marts}`.kpis_daily"
+    )
+    assert totals.result_rows == [(1, 1, 0)]

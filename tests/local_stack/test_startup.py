@@ -1,0 +1,20 @@
+import socket
+
+import pytest
+
+from local_stack.config import Ports, StackSettings
+from local_stack.ports import free_port
+from local_stack.startup import PortTaken, check_ports
+
+
+@pytest.mark.parametrize("name", Ports._fields)
+def test_taken_port_is_named_with_the_variable_that_moves_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    monkeypatch.setenv(f"LOCAL_STACK_{name.upper()}_PORT", str(port))
+    others = {f"{other}_port": free_port() for other in Ports._fields if other != name}
+
+    with socket.create_server(("127.0.0.1", port)), pytest.raises(PortTaken) as failure:
+        check_ports(StackSettings(**others))
+
+    assert f"Port {port} is taken" in str(failure.value)
+    assert f"LOCAL_STACK_{name.upper()}_PORT" in str(failure.value)
