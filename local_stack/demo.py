@@ -23,10 +23,9 @@ from warehouse.client import Client, connect
 
 JOB = "hourly_marts_job"
 _STORED = """
-SELECT toDate(JSONExtractString(context, 'demo', 'day')), uniqExact(event_id)
+SELECT DISTINCT event_id, toDate(JSONExtractString(context, 'demo', 'day'))
 FROM {raw:Identifier}.events
 WHERE JSONExtractUInt(context, 'demo', 'eventsPerDay') = {events_per_day:UInt64}
-GROUP BY 1
 """
 _FOREIGN = """
 SELECT count() FROM {raw:Identifier}.events
@@ -55,11 +54,11 @@ def fill_shop(
     now = datetime.now(UTC) - timedelta(minutes=1)
     with _warehouse(programs) as client:
         parameters = {"raw": f"{programs.settings.database}_raw", "events_per_day": plan.events_per_day}
-        stored: dict[date, int] = dict(client.query(_STORED, parameters=parameters).result_rows)  # type: ignore[arg-type]
+        stored: dict[str, date] = dict(client.query(_STORED, parameters=parameters).result_rows)  # type: ignore[arg-type]
         foreign = client.query(_FOREIGN, parameters=parameters).result_rows[0][0]
-    first_day = min([plan.first_day(now.date()), *stored])
+    first_day = min([plan.first_day(now.date()), *stored.values()])
     days = history(plan, first_day, now)
-    missing = [(day, events) for day, events in days if stored.get(day, 0) != len(events)]
+    missing = [(day, [event for event in events if event.event_id not in stored]) for day, events in days]
     _send(missing, programs, access, console, pulse)
     everything = [event for _, events in days for event in events]
     return ShopHistory(first_day, now.date(), shop_totals(everything), is_alone=foreign == 0)

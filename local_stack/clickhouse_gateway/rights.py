@@ -14,7 +14,7 @@ from local_stack.clickhouse_gateway.errors import ClickHouseError
 from local_stack.clickhouse_gateway.statements import INFILE_REFUSED, first_words, top_level_tokens
 from local_stack.clickhouse_gateway.users import User, Users
 
-_ASSIGNMENT = r"\s*[a-z_][a-z0-9_]*\s*=\s*(?:-?[0-9][0-9.]*|[a-z]+|'[^'\\]*')\s*"
+_ASSIGNMENT = r"\s*[a-z_][a-z0-9_]*\s*=\s*(?:-?[0-9][0-9.e+]*|[a-z]+|'[^'\\]*')\s*"
 _PLAIN_SETTINGS = re.compile(rf"SETTINGS\s{_ASSIGNMENT}(?:,{_ASSIGNMENT})*", re.IGNORECASE | re.ASCII)
 _PLAIN_SET = re.compile(rf"\s*SET\s{_ASSIGNMENT}(?:,{_ASSIGNMENT})*;?\s*", re.IGNORECASE | re.ASCII)
 _PLAIN_USE = re.compile(r"\s*USE\s+[a-z_][a-z0-9_]*\s*;?\s*", re.IGNORECASE | re.ASCII)
@@ -40,12 +40,10 @@ def check_statement(
     text = sql.encode()
     words = first_words(text)
     changes_session = words[0] in ("SET", "USE")
-    if words == ("SET", "ROLE") or words == ("SET", "DEFAULT") or (user.restricted and changes_session):
-        # The engine would let a restricted user take any role, so it is told apart by a text that leaves no doubt.
-        if not (_PLAIN_SET.fullmatch(sql) or _PLAIN_USE.fullmatch(sql)):
-            raise ClickHouseError(
-                497, f"{user.name}: Not enough privileges. SET and USE are allowed with plain values."
-            )
+    # The engine would let a restricted user take any role: only a text that leaves no doubt passes.
+    doubtful = words == ("SET", "ROLE") or words == ("SET", "DEFAULT") or (user.restricted and changes_session)
+    if doubtful and not (_PLAIN_SET.fullmatch(sql) or _PLAIN_USE.fullmatch(sql)):
+        raise ClickHouseError(497, f"{user.name}: Not enough privileges. SET and USE are allowed with plain values.")
     if statement.kind == "CONTROL" and not changes_session:
         if _has_words(text, "INTO", "OUTFILE"):
             raise ClickHouseError(358, "INTO OUTFILE is not allowed")

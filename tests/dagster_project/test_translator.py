@@ -38,7 +38,7 @@ def test_source_freshness_becomes_a_policy_when_it_has_a_moment_of_failure(
         ({"name": "a", "test_metadata": {"name": "not_null"}, "column_name": "id"}, "dbt test not_null on id"),
         (
             {"name": "a", "test_metadata": {"name": "one_grain"}, "column_name": None},
-            "dbt test one_grain on the whole row",
+            "dbt test one_grain on the table",
         ),
         ({"name": "sales_match"}, "dbt test sales_match"),
     ],

@@ -48,7 +48,7 @@ def test_marts_lose_an_erased_visitor_even_where_a_month_becomes_empty(dbt: Dbt,
 
     marts = dbt.settings.database("marts")
     days = {
-        table: client.query(f"SELECT DISTINCT toString({day}) FROM `{marts}`.{table} ORDER BY 1").result_columns
+        table: client.query(f"SELECT DISTINCT toString({day}) FROM `{marts}`.{table} ORDER BY 1").result_rows
         for table, day in {
             "sessions": "session_date",
             "events_daily": "event_date",

@@ -11,7 +11,7 @@ from warehouse.client import Client, connect
 SHORT = {"name": "buying", "window": "10 minutes", "steps": ["view", "buy"]}
 LONG = {"name": "buying", "window": "2 hours", "steps": ["view", "buy"]}
 OTHER = {"name": "reading", "window": "1 day", "steps": ["view", "read", "buy"]}
-FUNNEL_MODELS = ("run", "--select", "int_funnel_visitors", "funnels")
+FUNNEL_MODELS = ("run", "--select", "+funnels")
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def funnels(dbt: Dbt, client: Client) -> dict[tuple[str, str], list[int]]:
 
 
 def test_changed_declaration_applies_to_history_in_the_next_build(dbt: Dbt, client: Client) -> None:
-    dbt("run", "--select", "+funnels")
+    dbt(*FUNNEL_MODELS)
     assert funnels(dbt, client) == {("buying", "2025-03-01"): [1, 0], ("buying", "2026-01-31"): [1, 0]}
 
     replace(dbt, variables={"funnels": [LONG, OTHER]}, _parsed=None)(*FUNNEL_MODELS)
@@ -57,7 +57,7 @@ def test_changed_declaration_applies_to_history_in_the_next_build(dbt: Dbt, clie
 
 
 def test_funnel_no_longer_declared_disappears_with_its_months(dbt: Dbt, client: Client) -> None:
-    dbt("run", "--select", "+funnels")
+    dbt(*FUNNEL_MODELS)
 
     bought_only = {"name": "buying", "window": "1 day", "steps": ["buy", "view"]}
     replace(dbt, variables={"funnels": [bought_only]}, _parsed=None)(*FUNNEL_MODELS)

@@ -43,6 +43,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
             "URL": access.api_url,
             "TOKEN": access.token,
             "WRITE_KEY": access.write_key,
+            "CLICKHOUSE_URL": f"http://127.0.0.1:{settings.clickhouse_port}",
+            "BI_READER_PASSWORD": programs.credentials.bi_reader_password,
         }
 
 

@@ -55,7 +55,7 @@ def claim(test: Mapping[str, Any]) -> str:
     if not generic:
         return f"dbt test {test['name']}"
     column = test.get("column_name")
-    return f"dbt test {generic['name']} on {column or 'the whole row'}"
+    return f"dbt test {generic['name']} on {column or 'the table'}"
 
 
 def default_owners(manifest: Mapping[str, Any]) -> list[str]:

@@ -58,7 +58,7 @@ extracted as (
             position(properties, 'revenue') = 0, '',
             countSubstrings(properties, '"revenue"') = 1
             and (JSONHas(properties, 'revenue') or not isValidJSON(properties)),
-            extract(properties, '"revenue"\\s*:\\s*"?([^\\s",}]*)'),
+            trimBoth(extract(properties, '"revenue"\\s*:\\s*("[^"]*"|[^\\s",}]+)'), '"'),
             JSONExtractString(properties, 'revenue')
         ) as revenue_text
     from firsts
