@@ -15,10 +15,8 @@ COPY command_line command_line
 RUN pip install -c constraints.txt .
 
 COPY dbt dbt
-# Parsed here once: a run that finds no prepared manifest would parse the whole project each time.
-ENV DAGSTER_HOME=/var/lib/dagster DBT_TARGET_PATH=/srv/analytics/target DBT_LOG_PATH=/var/lib/dagster/dbt-logs
-RUN mkdir -p "$DAGSTER_HOME" target && cp dagster_project/instance.postgres.yaml "$DAGSTER_HOME/dagster.yaml" \
-    && python -m dagster_project.prepare && chown -R analytics:analytics "$DAGSTER_HOME" target dbt
+ENV DAGSTER_HOME=/var/lib/dagster DBT_TARGET_PATH=/srv/analytics/target DBT_LOG_PATH=/srv/analytics/target/logs
+RUN mkdir -p "$DAGSTER_HOME" target && chown -R analytics:analytics "$DAGSTER_HOME" target
 
 USER analytics
 EXPOSE 3007 3000

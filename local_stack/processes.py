@@ -74,7 +74,9 @@ class Programs:
 
     def dagster_preparation(self) -> Program:
         """Return the one-time step that writes the instance file and dbt's manifest."""
-        return replace(self._module("prepare", "dagster_project.prepare", start_timeout_seconds=120), is_task=True)
+        return replace(
+            self._module("prepare", "dagster_project.prepare", "--fresh-start", start_timeout_seconds=120), is_task=True
+        )
 
     def dagster_code(self) -> Program:
         """Return the server that loads our definitions once for the webserver, the daemon and the runs."""

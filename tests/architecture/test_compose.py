@@ -57,11 +57,14 @@ def test_every_image_is_pinned_by_version() -> None:
 
 
 def test_compose_runs_the_same_commands_as_the_local_stack(programs: Programs) -> None:
+    webserver, daemon = (OURS[name]["command"] for name in ("dagster-webserver", "dagster-daemon"))
+
     assert OURS["api"]["command"] == local_command(programs.api())
     assert OURS["flusher"]["command"] == local_command(programs.flusher())
-    assert OURS["dagster-webserver"]["command"][0] == local_command(programs.dagster_webserver())[0]
-    assert OURS["dagster-daemon"]["command"][:2] == local_command(programs.dagster_daemon())[:2]
-    assert programs.dagster_code().command[-2:] == OURS["dagster-daemon"]["command"][-2:]
+    assert f"exec {local_command(programs.dagster_webserver())[0]} " in webserver
+    assert f"exec {' '.join(local_command(programs.dagster_daemon())[:2])} " in daemon
+    assert " ".join(local_command(programs.dagster_preparation())) in daemon
+    assert all(" ".join(programs.dagster_code().command[-2:]) in command for command in (webserver, daemon))
 
 
 def test_compose_has_every_process_of_the_local_stack() -> None:
@@ -129,7 +132,15 @@ def test_everything_is_published_on_loopback_only() -> None:
 
 
 def test_data_lives_in_volumes() -> None:
-    mounted = {name: service["volumes"][0].partition(":")[0] for name, service in SERVICES.items() if name not in OURS}
+    mounted = {
+        name: service["volumes"][0].partition(":")[0] for name, service in SERVICES.items() if "volumes" in service
+    }
 
-    assert mounted == {"clickhouse": "clickhouse", "valkey": "valkey", "postgres": "postgres"}
+    assert mounted == {
+        "clickhouse": "clickhouse",
+        "valkey": "valkey",
+        "postgres": "postgres",
+        "dagster-webserver": "dagster",
+        "dagster-daemon": "dagster",
+    }
     assert set(COMPOSE["volumes"]) == set(mounted.values())

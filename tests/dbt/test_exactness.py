@@ -3,7 +3,7 @@
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import pytest
@@ -50,12 +50,14 @@ class Accidents:
 
     def __init__(self, dbt: Dbt, client: Client, seed: int) -> None:
         self._dbt, self._client, self._random = dbt, client, random.Random(seed)
+        self._bulk = replace(dbt, variables={"bulk_visitor_days": 0}, directory=dbt.directory / "bulk", _parsed=None)
         self._models = [node["name"] for node in dbt.manifest()["nodes"].values() if node["resource_type"] == "model"]
 
     def run(self) -> None:
         chosen = [model for model in self._models if self._random.random() < 0.8]
         (started_at,) = self._client.query("SELECT toString(now64(3, 'UTC'))").result_rows[0]
-        self._dbt("run", "--select", *chosen)
+        dbt = self._bulk if self._random.random() < 0.3 else self._dbt
+        dbt("run", "--select", *chosen)
         for model in chosen:
             if self._random.random() < 0.3:
                 self._forget_commit(model, started_at)

@@ -1,7 +1,5 @@
 {{
     config(
-        materialized='incremental',
-        incremental_strategy='append',
         unique_key=['entry_date', 'funnel_name', 'visitor_id'],
         engine='ReplacingMergeTree(_version, _is_deleted)',
         order_by=['entry_date', 'funnel_name', 'visitor_id'],
@@ -17,7 +15,7 @@
 
 {%- set high = high_watermark(['stg_events', 'int_visitor_days']) %}
 {%- set funnels = funnel_definitions() %}
-{%- set is_update = is_incremental() and not funnels_changed() %}
+{%- set is_update = is_incremental() and not funnels_changed() and not is_bulk() %}
 
 with
 

@@ -1,7 +1,5 @@
 {{
     config(
-        materialized='incremental',
-        incremental_strategy='append',
         unique_key=['order_id', 'currency', 'order_date'],
         engine='ReplacingMergeTree(_version)',
         order_by=['order_id', 'currency', 'order_date'],

@@ -2,8 +2,6 @@
 
 {{
     config(
-        materialized='incremental',
-        incremental_strategy='append',
         unique_key=['end_date', 'visitor_id', 'client_session_id', 'started_at'],
         engine='ReplacingMergeTree(_version, _is_deleted)',
         order_by=['end_date', 'visitor_id', 'client_session_id', 'started_at'],
@@ -14,6 +12,7 @@
 }}
 
 {%- set high = high_watermark(['stg_events', 'int_visitor_days']) %}
+{%- set is_update = is_incremental() and not is_bulk() %}
 {%- set in_stream -%}
     partition by visitor_id, client_session_id order by occurred_at, event_id
     rows between unbounded preceding and current row
@@ -21,7 +20,7 @@
 
 with
 
-{% if is_incremental() %}
+{% if is_update %}
     touched as (
         select activity_date as event_date, visitor_id
         from {{ ref('int_visitor_days') }}
@@ -76,18 +75,17 @@ with
     ),
 
 {% endif %}
-
 -- Whole touched days and whole sessions near them: no session among these events reaches beyond them.
 events as (
     select staged.*
     from {{ ref('stg_events') }} as staged {{ final() }}
-    {% if is_incremental() %}
+    {% if is_update %}
         left join near_spans
             on staged.visitor_id = near_spans.visitor_id and staged.client_session_id = near_spans.client_session_id
     {% endif %}
     where
         staged.inserted_at <= {{ high }}
-        {% if is_incremental() %}
+        {% if is_update %}
             and (staged.event_date, staged.visitor_id) in (select event_date, visitor_id from concerned)
             and (
                 (staged.event_date, staged.visitor_id) in (select event_date, visitor_id from touched)
@@ -104,9 +102,7 @@ separated as (
     from events
 ),
 
-numbered as (
-    select *, sum(is_session_start) over ({{ in_stream }}) as session_number from separated
-),
+numbered as (select *, sum(is_session_start) over ({{ in_stream }}) as session_number from separated),
 
 sessions as (
     select
@@ -136,14 +132,18 @@ fresh as (select * except (is_mixed), sipHash64(*) as row_hash from sessions)
 
 select *, {{ high }} as _version, toUInt8(0) as _is_deleted
 from fresh
-{% if is_incremental() %}
+{% if is_update %}
     where ({{ key }}, row_hash) not in (select {{ key }}, stored_hash from stored where was_deleted = 0)
+{% elif is_incremental() %}
+    where ({{ key }}, row_hash) not in (select {{ key }}, row_hash from {{ this }} {{ final() }})
+{% endif %}
+{% if is_incremental() %}
     union all
     -- Sessions that were merged into another or start earlier now.
     select * except (_version, _is_deleted), {{ high }}, toUInt8(1)
-    from candidates
+    from {{ 'candidates' if is_update else this ~ ' ' ~ final() }}
     where
-        ({{ key }}) in (select {{ key }} from near where was_deleted = 0)
-        and ({{ key }}) not in (select {{ key }} from fresh)
+        ({{ key }}) not in (select {{ key }} from fresh)
+        {{ 'and (' ~ key ~ ') in (select ' ~ key ~ ' from near where was_deleted = 0)' if is_update }}
     limit 1 by {{ key }}
 {% endif %}

@@ -1,7 +1,5 @@
 {{
     config(
-        materialized='incremental',
-        incremental_strategy='append',
         unique_key=['activity_date', 'visitor_id'],
         engine='ReplacingMergeTree(_version, _is_deleted)',
         order_by=['activity_date', 'visitor_id'],

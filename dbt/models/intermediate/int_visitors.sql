@@ -1,7 +1,5 @@
 {{
     config(
-        materialized='incremental',
-        incremental_strategy='append',
         unique_key=['visitor_id', 'first_date'],
         engine='ReplacingMergeTree()',
         order_by=['visitor_id', 'first_date'],

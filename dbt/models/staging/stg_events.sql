@@ -27,7 +27,9 @@ arrived as (
 firsts_of_batch as (
     select *
     from arrived
-    order by inserted_at, received_at, occurred_at, sipHash64(properties, context, event_name, user_id, anonymous_id)
+    order by
+        inserted_at, received_at, occurred_at,
+        sipHash64(event_name, event_type, user_id, anonymous_id, session_id, source, properties, context)
     limit 1 by event_id
 ),
 

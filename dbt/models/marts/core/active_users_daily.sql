@@ -1,7 +1,5 @@
 {{
     config(
-        materialized='incremental',
-        incremental_strategy='insert_overwrite',
         order_by='activity_date',
         partition_by='toYYYYMM(activity_date)',
         post_hook="{{ commit_watermark(['int_visitor_days']) }}"

@@ -1,7 +1,5 @@
 {{
     config(
-        materialized='incremental',
-        incremental_strategy='insert_overwrite',
         order_by=['event_date', 'event_name', 'event_type'],
         partition_by='toYYYYMM(event_date)',
         post_hook=[

@@ -1,7 +1,5 @@
 {{
     config(
-        materialized='incremental',
-        incremental_strategy='insert_overwrite',
         order_by=['session_date', 'visitor_id', 'started_at'],
         partition_by='session_date',
         post_hook=[

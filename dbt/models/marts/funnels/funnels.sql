@@ -1,7 +1,5 @@
 {{
     config(
-        materialized='incremental',
-        incremental_strategy='insert_overwrite',
         order_by=['entry_date', 'funnel_name', 'step_number'],
         partition_by='toYYYYMM(entry_date)',
         post_hook=[

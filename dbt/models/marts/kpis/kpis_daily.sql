@@ -2,8 +2,6 @@
 
 {{
     config(
-        materialized='incremental',
-        incremental_strategy='insert_overwrite',
         order_by=['kpi_date', 'metric', 'currency'],
         partition_by='toYYYYMM(kpi_date)',
         post_hook="{{ commit_watermark(

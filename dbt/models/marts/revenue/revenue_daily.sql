@@ -1,7 +1,5 @@
 {{
     config(
-        materialized='incremental',
-        incremental_strategy='insert_overwrite',
         order_by=['revenue_date', 'currency'],
         partition_by='toYYYYMM(revenue_date)',
         post_hook=[

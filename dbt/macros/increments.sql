@@ -1,3 +1,14 @@
+{# Whether so much changed at once (an import, a large replay) that building all anew costs less than finding what it touches. #}
+{% macro is_bulk() -%}
+    {%- if not execute -%}{{ return(false) }}{%- endif -%}
+    {%- set changed_share -%}
+        select count() > greatest({{ var('bulk_visitor_days') }}, (select count() from {{ ref('int_visitor_days') }}) / 20)
+        from {{ ref('int_visitor_days') }}
+        where _version > {{ low_watermark() }}
+    {%- endset -%}
+    {{ return(run_query(changed_share).rows[0][0]) }}
+{%- endmacro %}
+
 {# Days of a state table that changed since this model's last run. Deleted rows count: what vanished changes a day as well. #}
 {% macro changed_days(state, day_column) -%}
     (select distinct {{ day_column }} from {{ ref(state) }} where _version > {{ low_watermark() }})
