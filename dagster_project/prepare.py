@@ -68,10 +68,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = OrchestrationSettings()
     if settings.dagster_home is not None:
         sys.stdout.write(f"{prepare_instance(settings.dagster_home, in_postgres=bool(settings.dagster_pg_url))}\n")
-        if options.fresh_start:
-            with dg.DagsterInstance.from_config(str(settings.dagster_home)) as instance:
-                for run_id in close_abandoned_runs(instance):
-                    sys.stdout.write(f"run {run_id} was left unfinished: marked as failed\n")
+        # Opening the instance makes its tables; processes that start together would trip over each other doing so.
+        with dg.DagsterInstance.from_config(str(settings.dagster_home)) as instance:
+            for run_id in close_abandoned_runs(instance) if options.fresh_start else []:
+                sys.stdout.write(f"run {run_id} was left unfinished: marked as failed\n")
     sys.stdout.write(f"{prepare_manifest()}\n")
     return 0
 

@@ -4,6 +4,7 @@ The supervisor holds the writing end of a pipe to this process. The kernel close
 which works alike on Linux and macOS; a parent-death signal would be Linux only and is lost when a thread forked.
 """
 
+import atexit
 import contextlib
 import os
 import signal
@@ -39,10 +40,17 @@ class Leash:
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,
             )
+            atexit.register(_let_go, self._watcher)
         if self._watcher.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
                 self._watcher.stdin.write(line.encode())
                 self._watcher.stdin.flush()
+
+
+def _let_go(watcher: subprocess.Popen[bytes]) -> None:
+    """At an orderly exit, see the watcher off instead of leaving it to the kernel."""
+    with watcher:
+        pass
 
 
 def groups_left(lines: Iterable[str]) -> set[int]:

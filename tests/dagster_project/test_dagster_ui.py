@@ -56,6 +56,8 @@ def wait_for_webserver(url: str, log_path: Path) -> None:
 def dagster_url(prepared: Prepared, project_root: Path, tmp_path: Path) -> Iterator[str]:
     home = tmp_path / "home"
     prepare_instance(home, in_postgres=False)
+    # As the preparation does: the two processes would trip over each other making the tables.
+    dg.DagsterInstance.from_config(str(home)).dispose()
     # The sensor stays quiet: one run is enough for one journey.
     quiet = {"DAGSTER_HOME": str(home), "ANALYTICS_RUN_INTERVAL_SECONDS": "86400"}
     environment = dict(os.environ) | prepared.variables | quiet

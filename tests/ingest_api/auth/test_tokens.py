@@ -18,7 +18,7 @@ SECRET = SecretStr("s" * 32)
 
 def payload(**changes: Any) -> dict[str, Any]:
     now = int(datetime.now(UTC).timestamp())
-    good = {"iss": "analytics", "sub": "alice", "role": "viewer", "jti": "1", "iat": now, "exp": now + 60}
+    good = {"iss": "analytics", "sub": "alice", "role": "viewer", "jti": "1", "iat": now, "exp": now + 86_400}
     return {name: value for name, value in {**good, **changes}.items() if value is not None}
 
 
