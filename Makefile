@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
+BROWSER := $(shell command -v chromium || command -v google-chrome)
 
 .PHONY: demo up down test lint bench verify clean
 
@@ -16,7 +17,8 @@ down: $(INSTALLED)
 	$(BIN)/python -m local_stack down
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest $(ARGS)
+	$(if $(BROWSER),,@echo "No Chromium here: the journeys through a browser are left out (Debian package: chromium).")
+	$(BIN)/python -m pytest $(if $(BROWSER),,-m "not browser") $(ARGS)
 
 # sqlfluff reads the SQL that dbt compiles, so it runs as a test, which has an engine to compile against.
 lint: $(INSTALLED)

@@ -95,6 +95,7 @@ def screenshots(tmp_path: Path) -> Path:
     return directory
 
 
+@pytest.mark.browser
 def test_newcomer_sees_the_graph_starts_a_run_and_finds_green_checks(
     first_run: object, definitions: dg.Definitions, dagster_url: str, page: Page, screenshots: Path
 ) -> None:
