@@ -51,7 +51,7 @@ class DagsterApi:
         """Start a job and return the run's id; waits while the webserver still loads the definitions.
 
         Raises:
-            RunFailed: Dagster refuses, or does not know the job after a while.
+            RunFailed: Dagster refuses, does not answer, or does not know the job after a while.
         """
         selector = {"repositoryLocationName": DEFINITIONS, "repositoryName": "__repository__", "jobName": job}
         deadline = time.monotonic() + LOCATION_TIMEOUT_SECONDS
@@ -67,7 +67,7 @@ class DagsterApi:
         """Wait for a run to succeed.
 
         Raises:
-            RunFailed: it failed, was cancelled, or takes longer than `RUN_TIMEOUT_SECONDS`.
+            RunFailed: Dagster does not answer, or the run failed, was cancelled, or takes over `RUN_TIMEOUT_SECONDS`.
         """
         page = f"{self._url}/runs/{run_id}"
         deadline = time.monotonic() + RUN_TIMEOUT_SECONDS
@@ -83,8 +83,13 @@ class DagsterApi:
         time.sleep(POLL_SECONDS)
 
     def _ask(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
-        answer = self._client.post("/graphql", json={"query": query, "variables": variables})
-        answer.raise_for_status()
+        try:
+            answer = self._client.post("/graphql", json={"query": query, "variables": variables})
+            answer.raise_for_status()
+        except httpx.HTTPError as error:
+            # Says which process has ended, if that is the reason.
+            self._pulse()
+            raise RunFailed(f"Dagster's page at {self._url} does not answer: {error}") from error
         content = answer.json()
         if errors := content.get("errors"):
             raise RunFailed(f"Dagster's GraphQL answered: {errors[0]['message']}")
