@@ -12,7 +12,8 @@ COPY ingest_api ingest_api
 COPY dagster_project dagster_project
 COPY local_stack local_stack
 COPY command_line command_line
-RUN pip install -c constraints.txt .
+# Editable: dagster_project finds the dbt project beside itself, as in a checkout.
+RUN pip install -c constraints.txt -e .
 
 COPY dbt dbt
 ENV DAGSTER_HOME=/var/lib/dagster DBT_TARGET_PATH=/srv/analytics/target DBT_LOG_PATH=/srv/analytics/target/logs
