@@ -12,7 +12,6 @@ _TEMPLATE = Template("""\
         <default>
             <max_memory_usage>8000000000</max_memory_usage>
             <max_execution_time>900</max_execution_time>
-            <join_use_nulls>0</join_use_nulls>
             <http_max_tries>1</http_max_tries>
         </default>
         <reader>
