@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from ingest_api.auth.access_list import POLL_SECONDS
-from ingest_api.auth.roles import PERMISSIONS_OF, WRITE_KEY_PERMISSIONS, Permission, Role
+from ingest_api.auth.roles import Permission, Role
 from ingest_api.auth.tokens import sign
 from tests.ingest_api.conftest import Api
 from tests.ingest_api.serving import (
@@ -28,6 +28,11 @@ PERMISSION_OF = {
     ("GET", "/health"): None,
     ("GET", "/health/live"): None,
     ("GET", "/health/ready"): None,
+}
+# Written out here, not taken from the code: a slip in the code's table must not change what is expected.
+ROLES_WITH = {
+    Permission.ANALYTICS_READ: {Role.VIEWER, Role.ANALYST, Role.EDITOR, Role.ADMIN},
+    Permission.EVENTS_WRITE: {Role.EDITOR, Role.ADMIN},
 }
 BODY_OF = {
     "/api/analytics/track": {"eventName": "page_view", "userId": "u"},
@@ -50,12 +55,12 @@ def test_table_lists_every_route_of_the_api(api: Api) -> None:
 
 @pytest.mark.parametrize("route", PERMISSION_OF, ids=str)
 @pytest.mark.parametrize("role", Role)
-def test_role_may_call_exactly_what_its_permissions_say(api: Api, role: Role, route: tuple[str, str]) -> None:
+def test_role_may_call_exactly_what_it_should(api: Api, role: Role, route: tuple[str, str]) -> None:
     needed = PERMISSION_OF[route]
 
     response = send(api, route, bearer(token_for(api.settings, role)))
 
-    allowed = needed is None or needed in PERMISSIONS_OF[role]
+    allowed = needed is None or role in ROLES_WITH[needed]
     assert (response.status_code == 403) is not allowed, response.text
     assert response.status_code != 401
 
@@ -67,7 +72,7 @@ def test_write_key_may_only_send_events(api: Api, route: tuple[str, str]) -> Non
 
     response = send(api, route, bearer(key))
 
-    allowed = needed is None or needed in WRITE_KEY_PERMISSIONS
+    allowed = needed in (None, Permission.EVENTS_WRITE)
     assert (response.status_code == 403) is not allowed, response.text
 
 
