@@ -35,3 +35,9 @@ def receiver(valkey: Valkey) -> Iterator[Receiver]:
     key, _ = write_key_for(settings, warehouse.clickhouse_database, "backend")
     with serving(settings, warehouse) as client, Redis.from_url(valkey.url) as redis:
         yield Receiver(str(client.base_url), key, redis, warehouse.clickhouse_database)
+
+
+@pytest.fixture(autouse=True)
+def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages name paths, and those of a test's directory grow with the number of runs: no line may wrap."""
+    monkeypatch.setenv("COLUMNS", "400")
