@@ -16,6 +16,7 @@ COPY command_line command_line
 RUN pip install -c constraints.txt -e .
 
 COPY dbt dbt
+ENV ANALYTICS_TRACKING_PLAN=/srv/analytics/dbt/tracking_plan
 ENV DAGSTER_HOME=/var/lib/dagster DBT_TARGET_PATH=/srv/analytics/target DBT_LOG_PATH=/srv/analytics/target/logs
 RUN mkdir -p "$DAGSTER_HOME" target && chown -R analytics:analytics "$DAGSTER_HOME" target
 

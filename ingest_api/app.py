@@ -5,30 +5,54 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from ingest_api import errors, health, openapi
+from ingest_api import errors, health, metrics_route, openapi
 from ingest_api.config import ApiSettings
 from ingest_api.dashboards import router as dashboards
+from ingest_api.events.cross_origin import ALLOWED_HEADERS, EXPOSED_HEADERS
 from ingest_api.events.hot_routes import HotRoutes
+from ingest_api.events.intake import load_intake
 from ingest_api.events.openapi import openapi_paths
+from ingest_api.quarantine import router as quarantine
 from ingest_api.services import open_services
+from ingest_api.tracking_plan import router as tracking_plan
+from ingest_api.tracking_plan.plan import load_plan
 from warehouse.config import WarehouseSettings
 
 
 def create_app(settings: ApiSettings, warehouse_settings: WarehouseSettings) -> ASGIApp:
-    """The whole API as one ASGI application; it connects to nothing before its lifespan starts."""
+    """The whole API as one ASGI application; it connects to nothing before its lifespan starts.
+
+    Raises:
+        PlanInvalid: the tracking plan cannot be used.
+        GeoipFileUnusable: the file of countries cannot be used.
+    """
+    intake = load_intake(settings, load_plan(settings.analytics_tracking_plan))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, object]]:
-        async with open_services(settings, warehouse_settings) as services:
+        async with open_services(settings, warehouse_settings, intake) as services:
             yield {"services": services, "health": health.HealthMonitor(services)}
 
     app = FastAPI(
         title="Analytics API", version=version("analytics-service"), lifespan=lifespan, docs_url=None, redoc_url=None
     )
     errors.install(app)
+    # Around the answers to errors. Any site's page may ask: what is answered depends on the token it holds, never on a
+    # cookie. The track routes, which are in front, answer for themselves.
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=["*"],
+        allow_methods=["*"],
+        allow_headers=ALLOWED_HEADERS,
+        expose_headers=EXPOSED_HEADERS,
+    )
     app.include_router(health.router)
+    app.include_router(metrics_route.router)
     app.include_router(dashboards.router)
+    app.include_router(quarantine.router)
+    app.include_router(tracking_plan.router)
     openapi.install(app, openapi_paths())
     return HotRoutes(app)

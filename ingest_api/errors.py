@@ -37,6 +37,8 @@ class FieldError:
     message: str
     code: str = ""
     """Stable name of what is wrong with it, where there is one."""
+    rejection_id: str = ""
+    """Where what was sent is kept in the quarantine, if it is."""
 
 
 class ApiError(Exception):
@@ -164,6 +166,9 @@ class ProblemField(CamelModel):
     field: str = Field(description="Path of the field, for example `events[3].eventName`", examples=["startDate"])
     message: str
     code: str | None = Field(default=None, description="Stable name of what is wrong with it, where there is one")
+    rejection_id: str | None = Field(
+        default=None, description="Id under which an event that was not accepted is kept in the quarantine"
+    )
 
 
 class Problem(CamelModel):
@@ -231,8 +236,8 @@ async def send_problem(send: Send, error: Exception, scope: Scope) -> None:
 
 
 def _field_error(wrong: FieldError) -> dict[str, str]:
-    named = {"field": wrong.field, "message": wrong.message}
-    return {**named, "code": wrong.code} if wrong.code else named
+    named = {"field": wrong.field, "message": wrong.message, "code": wrong.code, "rejectionId": wrong.rejection_id}
+    return {name: text for name, text in named.items() if text or name in ("field", "message")}
 
 
 def _request_id(scope: Scope) -> str:

@@ -52,6 +52,9 @@ class Flusher(Dependency):
     waiting_entries: int | None = Field(description="Groups of events that are not in ClickHouse yet")
     oldest_waiting_seconds: float | None = Field(description="Age of the oldest of them; 0 when none waits")
     dead_letters: int | None = Field(description="Events that ClickHouse refused for their data; kept in Valkey")
+    used_share: float | None = Field(
+        description="Memory that Valkey uses as a share of ANALYTICS_STREAM_MAX_BYTES; from 1 on events are refused"
+    )
 
 
 class Dependencies(CamelModel):
@@ -147,12 +150,15 @@ class HealthMonitor:
             stream = await stream_state(self._services.valkey, self._services.warehouse_settings.clickhouse_database)
         except (RedisError, OSError):
             return _flusher("unknown", "Valkey cannot be asked")
-        patience = _LATE_AFTER_SECONDS + 2 * self._services.settings.flush_interval_seconds
+        settings = self._services.settings
+        patience = _LATE_AFTER_SECONDS + 2 * settings.flush_interval_seconds
+        state: State = "up"
+        detail = None
         if not stream.flusher_alive:
-            return _flusher("down", "No flusher runs; events wait in Valkey", stream)
-        if stream.oldest_seconds > patience:
-            return _flusher("behind", f"Events wait longer than {patience:g} seconds", stream)
-        return _flusher("up", None, stream)
+            state, detail = "down", "No flusher runs; events wait in Valkey"
+        elif stream.oldest_seconds > patience:
+            state, detail = "behind", f"Events wait longer than {patience:g} seconds"
+        return _flusher(state, detail, stream, settings.analytics_stream_max_bytes)
 
 
 _SILENT = f"No answer within {CHECK_SECONDS:g} seconds"
@@ -163,7 +169,7 @@ def _down(detail: str) -> Dependency:
     return Dependency(state="down", latency_ms=None, detail=detail)
 
 
-def _flusher(state: State, detail: str | None, stream: StreamState | None = None) -> Flusher:
+def _flusher(state: State, detail: str | None, stream: StreamState | None = None, max_bytes: int = 1) -> Flusher:
     return Flusher(
         state=state,
         latency_ms=None,
@@ -171,6 +177,7 @@ def _flusher(state: State, detail: str | None, stream: StreamState | None = None
         waiting_entries=stream.length if stream else None,
         oldest_waiting_seconds=round(stream.oldest_seconds, 3) if stream else None,
         dead_letters=stream.dead_letters if stream else None,
+        used_share=round(stream.used_bytes / max_bytes, 4) if stream else None,
     )
 
 

@@ -28,6 +28,7 @@ _MEANING = {
     400: "A field is wrong; `errors` names it",
     401: "No valid credential",
     403: "The credential does not allow this",
+    404: "There is nothing of this name",
     503: "Something needed is away; try again after `Retry-After` seconds",
 }
 

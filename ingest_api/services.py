@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import cast
 
@@ -11,11 +11,15 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from starlette.types import Scope
 
+from ingest_api import background_tasks
 from ingest_api.auth.access_list import AccessList
 from ingest_api.auth.access_store import AccessStore
 from ingest_api.auth.principals import Authenticator
 from ingest_api.config import ApiSettings, StreamSettings
+from ingest_api.events.intake import Intake
 from ingest_api.events.stream import EventStream, open_event_stream
+from ingest_api.metrics import IngestMetrics
+from ingest_api.tracking_plan.plan import TrackingPlan
 from ingest_api.warehouse_reader import WarehouseReader
 from warehouse.config import WarehouseSettings
 
@@ -30,6 +34,9 @@ class Services:
     warehouse: WarehouseReader
     authenticator: Authenticator
     event_stream: EventStream
+    metrics: IngestMetrics
+    tracking_plan: TrackingPlan
+    intake: Intake
 
 
 def valkey_client(settings: StreamSettings) -> Redis:
@@ -44,7 +51,9 @@ def valkey_client(settings: StreamSettings) -> Redis:
 
 
 @asynccontextmanager
-async def open_services(settings: ApiSettings, warehouse_settings: WarehouseSettings) -> AsyncIterator[Services]:
+async def open_services(
+    settings: ApiSettings, warehouse_settings: WarehouseSettings, intake: Intake
+) -> AsyncIterator[Services]:
     """Open everything; neither Valkey nor ClickHouse has to be there yet."""
     async with AsyncExitStack() as stack:
         valkey = await stack.enter_async_context(valkey_client(settings))
@@ -53,23 +62,25 @@ async def open_services(settings: ApiSettings, warehouse_settings: WarehouseSett
         environment = warehouse_settings.clickhouse_database
         access = AccessList(AccessStore(valkey, environment))
         await access.refresh()
-        stack.push_async_callback(_stopped, asyncio.create_task(access.watch(), name="access list"))
+        stack.push_async_callback(background_tasks.end, asyncio.create_task(access.watch(), name="access list"))
+        metrics = IngestMetrics()
         yield Services(
             settings=settings,
             warehouse_settings=warehouse_settings,
             valkey=valkey,
             warehouse=warehouse,
             authenticator=Authenticator(settings.jwt_secret, access),
-            event_stream=await stack.enter_async_context(open_event_stream(settings.redis_url, environment)),
+            event_stream=await stack.enter_async_context(
+                open_event_stream(
+                    settings.redis_url, environment, settings.analytics_stream_max_bytes, metrics.appended
+                )
+            ),
+            metrics=metrics,
+            tracking_plan=intake.plan,
+            intake=intake,
         )
 
 
 def services_of(scope: Scope) -> Services:
     """The services of the process that serves this request (ASGI lifespan state)."""
     return cast("Services", scope["state"]["services"])
-
-
-async def _stopped(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task

@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from local_stack.clickhouse_users import write_users_file
 from local_stack.processes import Process, free_port, start_gateway, start_valkey
 from warehouse.client import Client, connect
 from warehouse.config import WarehouseSettings
 from warehouse.migrate import migrate
+
+# For `pytest --hypothesis-profile=thorough`.
+hypothesis_settings.register_profile("thorough", max_examples=10_000, deadline=None)
 
 
 @dataclass(frozen=True, slots=True)

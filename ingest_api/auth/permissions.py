@@ -12,20 +12,25 @@ from ingest_api.services import services_of
 
 
 class Requires(SecurityBase):
-    """A dependency that authenticates the caller and demands one permission."""
+    """A dependency that authenticates the caller and demands one permission, or none: any valid credential will do."""
 
     scheme_name = "token"
     model = HTTPBearer(bearerFormat="JWT", description="A token from `analytics token issue --role ... --subject ...`")
 
-    def __init__(self, permission: Permission) -> None:
+    def __init__(self, permission: Permission | None = None) -> None:
         self.permission = permission
 
     async def __call__(self, request: Request) -> Principal:
         """The caller. Raises `Unauthenticated`, `AccessUnverifiable` or `PermissionMissing`."""
         authenticator = services_of(request.scope).authenticator
         principal = await authenticator.authenticate(request.scope["headers"], request.scope["query_string"])
-        principal.require(self.permission)
+        if self.permission is not None:
+            principal.require(self.permission)
         return principal
 
 
+AnyCaller = Annotated[Principal, Depends(Requires())]
 CanReadAnalytics = Annotated[Principal, Depends(Requires(Permission.ANALYTICS_READ))]
+CanReadMetrics = Annotated[Principal, Depends(Requires(Permission.METRICS_READ))]
+CanReadQuarantine = Annotated[Principal, Depends(Requires(Permission.QUARANTINE_READ))]
+CanReplayQuarantine = Annotated[Principal, Depends(Requires(Permission.QUARANTINE_REPLAY))]

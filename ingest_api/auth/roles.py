@@ -10,6 +10,9 @@ class Permission(StrEnum):
     FLAGS_EVALUATE = "flags:evaluate"
     FLAGS_WRITE = "flags:write"
     ANALYTICS_READ = "analytics:read"
+    METRICS_READ = "metrics:read"
+    QUARANTINE_READ = "quarantine:read"
+    QUARANTINE_REPLAY = "quarantine:replay"
     EXPERIMENTS_WRITE = "experiments:write"
     ACCESS_MANAGE = "access:manage"
 
@@ -23,9 +26,9 @@ class Role(StrEnum):
     VIEWER = "viewer"
 
 
-_VIEWER = frozenset({Permission.ANALYTICS_READ})
-_ANALYST = _VIEWER | {Permission.FLAGS_EVALUATE, Permission.EXPERIMENTS_WRITE}
-_EDITOR = _ANALYST | {Permission.FLAGS_WRITE, Permission.EVENTS_WRITE}
+_VIEWER = frozenset({Permission.ANALYTICS_READ, Permission.METRICS_READ})
+_ANALYST = _VIEWER | {Permission.FLAGS_EVALUATE, Permission.EXPERIMENTS_WRITE, Permission.QUARANTINE_READ}
+_EDITOR = _ANALYST | {Permission.FLAGS_WRITE, Permission.EVENTS_WRITE, Permission.QUARANTINE_REPLAY}
 
 PERMISSIONS_OF: dict[Role, frozenset[Permission]] = {
     Role.VIEWER: _VIEWER,

@@ -4,41 +4,33 @@ import os
 import secrets
 import socket
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import structlog
 from redis import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 
-from ingest_api.events.stream import ENTRY_COUNT, ENTRY_LINES, GROUP, StreamKeys, entry_time
+from ingest_api.events.entries import Entry, unpack
+from ingest_api.events.ownership import ACKNOWLEDGE, CLAIM, FENCE
+from ingest_api.events.stream import GROUP, StreamKeys
 
 ALIVE_SECONDS = 10.0
 """A flusher that gave no sign for so long is dead, and its entries are another's."""
-_CLAIM_IDLE_MS = 1000
-_CLAIM_ENTRIES = 64
-_FORGET_IDLE_MS = 3_600_000
+_FETCH_ENTRIES = 16
+_ALL = 1_000_000
 
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One entry of the stream: the events of one group commit."""
+class Intent(msgspec.Struct, frozen=True):
+    """What a flusher wrote down before it inserted: these entries, in this order, under this token."""
 
-    entry_id: bytes
-    count: int
-    lines: bytes
-    """One JSON object with the columns of `raw.events` per line; empty when the entry is not of this service."""
-    fields: dict[bytes, bytes]
-
-    @property
-    def written_at(self) -> float:
-        """When it was appended, in seconds since 1970 by Valkey's clock."""
-        return entry_time(self.entry_id)
+    token: str
+    consumer: str
+    entry_ids: list[str]
 
 
 class StreamConsumer:
@@ -46,72 +38,105 @@ class StreamConsumer:
 
     def __init__(self, redis: Redis, keys: StreamKeys, alive_seconds: float = ALIVE_SECONDS) -> None:
         self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self.may_have_unseen = False
+        """Whether entries may be pending here that this process does not know of, because an answer got lost."""
         self._redis = redis
         self._keys = keys
         self._alive_seconds = alive_seconds
         self._alive_key = keys.flusher_prefix + self.name
-        self._beat_at: float | None = None
-        self._has_lapsed = False
-        self._may_have_unseen = False
+        self._claim, self._fence, self._acknowledge = map(redis.register_script, (CLAIM, FENCE, ACKNOWLEDGE))
 
     def join(self) -> None:
         """Make sure that the group exists; a group made now begins with the oldest entry."""
         try:
             self._redis.xgroup_create(self._keys.events, GROUP, id="0", mkstream=True)
         except ResponseError as error:
-            if "BUSYGROUP" not in str(error):
+            # A server whose memory is full refuses also what would change nothing.
+            if "BUSYGROUP" not in str(error) and not self._redis.xinfo_groups(self._keys.events):
                 raise
 
     def read(self, max_entries: int, wait_seconds: float) -> list[Entry]:
         """Take new entries, in order; waits up to `wait_seconds` for the first one (0: does not wait)."""
         wait_ms = max(1, int(wait_seconds * 1000)) if wait_seconds else None
-        return self._read(">", max_entries, wait_ms)
+        try:
+            streams: Any = self._redis.xreadgroup(
+                GROUP, self.name, {self._keys.events: ">"}, count=max_entries, block=wait_ms
+            )
+        except (RedisError, OSError) as error:
+            if "NOGROUP" in str(error):
+                self.join()  # Valkey was emptied
+                return []
+            self.may_have_unseen = True
+            raise
+        return [unpack(entry_id, fields) for _, entries in streams or () for entry_id, fields in entries]
 
-    def read_unseen(self, max_entries: int) -> list[Entry]:
-        """Entries that were given to this consumer in an answer that got lost. To be called while it holds none."""
-        if not self._may_have_unseen:
-            return []
-        entries = self._read("0", max_entries, None)
-        self._may_have_unseen = bool(entries)
-        return entries
-
-    def claim_abandoned(self) -> list[Entry]:
-        """Take over some entries of flushers that died. Whether they are in the warehouse already is unknown."""
-        entries: list[Entry] = []
-        for consumer in self._redis.xinfo_consumers(self._keys.events, GROUP):
+    def claim_abandoned(self) -> int:
+        """Take over the entries of flushers that died, and answer how many. Whether they are stored is unknown."""
+        try:
+            consumers = self._redis.xinfo_consumers(self._keys.events, GROUP)
+        except ResponseError:
+            self.join()  # Valkey was emptied
+            return 0
+        claimed = 0
+        for consumer in consumers:
             name = consumer["name"].decode()
             if name == self.name or self._redis.exists(self._keys.flusher_prefix + name):
                 continue
-            if not consumer["pending"]:
-                # Not at once: one that just woke up could take an entry between this look and the removal.
-                if consumer["idle"] > _FORGET_IDLE_MS:
-                    self._redis.xgroup_delconsumer(self._keys.events, GROUP, name)
-                continue
-            pending = self._redis.xpending_range(self._keys.events, GROUP, "-", "+", _CLAIM_ENTRIES, consumername=name)
-            ids: list[Any] = [one["message_id"] for one in pending]
-            # Claiming makes an entry young again, so only one of several claimers gets it.
-            claimed: Any = self._redis.xclaim(self._keys.events, GROUP, self.name, _CLAIM_IDLE_MS, ids)
-            entries.extend(_entry(entry_id, fields) for entry_id, fields in claimed)
-        if entries:
-            log.warning("entries_of_dead_flushers_claimed", entries=len(entries))
-        return entries
+            self.may_have_unseen = True
+            claimed += int(
+                self._claim(keys=[self._keys.events, self._keys.flusher_prefix + name], args=[GROUP, name, self.name])
+            )
+        if claimed:
+            log.warning("entries_of_dead_flushers_claimed", entries=claimed)
+        return claimed
 
-    def acknowledge(self, entries: list[Entry]) -> None:
-        """Remove entries from the stream for good."""
-        ids = [entry.entry_id for entry in entries]
-        with self._redis.pipeline(transaction=True) as changes:
-            changes.xack(self._keys.events, GROUP, *ids)
-            changes.xdel(self._keys.events, *ids)
-            changes.execute()
+    def pending_ids(self) -> list[bytes]:
+        """Ids of all entries that are this consumer's, in order."""
+        pending: Any = self._redis.xpending_range(self._keys.events, GROUP, "-", "+", _ALL, consumername=self.name)
+        return [one["message_id"] for one in pending]
 
-    def bury(self, fields: dict[Any, Any], reason: str) -> None:
-        """Keep what the warehouse will never take where an operator finds it."""
-        self._redis.xadd(self._keys.dead_letters, {**fields, "reason": reason})
+    def intents(self) -> list[Intent]:
+        """What this or another flusher was about to insert when it was last heard of."""
+        written: Any = self._redis.hvals(self._keys.intents)
+        return [msgspec.json.decode(intent, type=Intent) for intent in written]
 
-    def may_have_been_replaced(self) -> bool:
-        """Whether since the last call this process gave no sign for so long that its entries may be another's now."""
-        has_lapsed, self._has_lapsed = self._has_lapsed or self._is_silent(), False
-        return has_lapsed
+    def fetch(self, entry_ids: Sequence[bytes]) -> Iterator[Entry]:
+        """Read entries again, some at a time; those that are gone are left out."""
+        for start in range(0, len(entry_ids), _FETCH_ENTRIES):
+            with self._redis.pipeline(transaction=False) as asking:
+                for entry_id in entry_ids[start : start + _FETCH_ENTRIES]:
+                    asking.xrange(self._keys.events, entry_id, entry_id)
+                answers = asking.execute()
+            for answer in answers:
+                yield from (unpack(entry_id, fields) for entry_id, fields in answer)
+
+    def fence(self, token: str, entry_ids: Sequence[bytes]) -> set[bytes]:
+        """Write down that these entries, in order, are about to be inserted under this token.
+
+        Answers which of them are another's by now; if there are any, nothing is written down.
+        """
+        intent = msgspec.json.encode(Intent(token, self.name, [entry_id.decode() for entry_id in entry_ids]))
+        try:
+            lost: Any = self._fence(
+                keys=[self._keys.events, self._keys.intents], args=[GROUP, self.name, token, intent, *entry_ids]
+            )
+        except ResponseError as error:
+            if "NOGROUP" in str(error):
+                return set()  # Valkey was emptied: nobody else has them
+            raise
+        return set(lost)
+
+    def acknowledge(self, token: str, entry_ids: Sequence[bytes]) -> None:
+        """Remove entries, and the intent to insert them, for good."""
+        self._acknowledge(keys=[self._keys.events, self._keys.intents], args=[GROUP, token, *entry_ids])
+
+    def bury(self, fields: Mapping[bytes, bytes], reason: str) -> None:
+        """Keep what no table will ever take where an operator finds it: in the log when Valkey has no room."""
+        kept: Any = {**fields, b"reason": reason}
+        try:
+            self._redis.xadd(self._keys.dead_letters, kept)
+        except OutOfMemoryError:
+            log.error("dead_letter", **{name.decode(errors="replace"): value for name, value in fields.items()})
 
     @contextmanager
     def alive(self) -> Iterator[None]:
@@ -138,28 +163,3 @@ class StreamConsumer:
             # A server whose memory is full still prolongs, while it refuses to set.
             if not self._redis.pexpire(self._alive_key, milliseconds):
                 self._redis.set(self._alive_key, 1, px=milliseconds)
-            self._has_lapsed = self._has_lapsed or (self._beat_at is not None and self._is_silent())
-            self._beat_at = time.monotonic()
-
-    def _is_silent(self) -> bool:
-        return self._beat_at is None or time.monotonic() - self._beat_at > self._alive_seconds
-
-    def _read(self, from_id: str, max_entries: int, wait_ms: int | None) -> list[Entry]:
-        try:
-            streams: Any = self._redis.xreadgroup(
-                GROUP, self.name, {self._keys.events: from_id}, count=max_entries, block=wait_ms
-            )
-        except (RedisError, OSError) as error:
-            if "NOGROUP" in str(error):
-                self.join()  # Valkey was emptied
-                return []
-            self._may_have_unseen = True
-            raise
-        return [_entry(entry_id, fields) for _, entries in streams or () for entry_id, fields in entries]
-
-
-def _entry(entry_id: bytes, fields: dict[bytes, bytes]) -> Entry:
-    count, lines = fields.get(ENTRY_COUNT, b""), fields.get(ENTRY_LINES, b"")
-    if not count.isdigit() or not lines:
-        return Entry(entry_id, 0, b"", fields)
-    return Entry(entry_id, int(count), lines, fields)

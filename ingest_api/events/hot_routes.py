@@ -4,84 +4,111 @@ A single event costs less than a web framework's handling of its request, so the
 description in the OpenAPI document is `openapi.openapi_paths`.
 """
 
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
 
 import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ingest_api.auth.principals import Principal
 from ingest_api.auth.roles import Permission
-from ingest_api.errors import MethodNotAllowed, send_problem
+from ingest_api.errors import ApiError, MethodNotAllowed, problem_from
 from ingest_api.events.answers import all_refused, batch_verdict, event_refused, event_verdict
 from ingest_api.events.bodies import ClientGone, read_body
-from ingest_api.events.normalise import normalise, whole_milliseconds
-from ingest_api.events.payload import Payload, Rejection, decode_batch, decode_event
-from ingest_api.events.stream import EventStream
-from ingest_api.services import services_of
-from warehouse.raw_events import RawEvent
+from ingest_api.events.cross_origin import Headers, headers_for_origin, preflight_headers
+from ingest_api.events.enrichment.senders import Sender
+from ingest_api.events.payload import decode_batch, decode_event
+from ingest_api.events.reception import Received, rows_of, take_in
+from ingest_api.services import Services, services_of
 
 TRACK_PATH = "/api/analytics/track"
 BATCH_PATH = "/api/analytics/track/batch"
+
+Route: TypeAlias = Callable[[bytes, str, Sender, Services], Awaitable[bytes]]
+"""What answers a request that is authenticated and read: from body, source, sender and services the body of a 202."""
 
 _encoder = msgspec.json.Encoder()
 
 
 class HotRoutes:
-    """Serves the track routes and passes every other request on to `app`."""
+    """Serves the track routes, with and without a slash at their end, and passes every other request on to `app`."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, routes: Mapping[str, Route] | None = None) -> None:
+        """`routes` stand in the place of the track routes."""
         self._app = app
-        self._routes: dict[str, Callable[[bytes, Principal, EventStream], Awaitable[bytes]]] = {
-            TRACK_PATH: _track,
-            BATCH_PATH: _track_batch,
+        routes = {TRACK_PATH: _track, BATCH_PATH: _track_batch} if routes is None else routes
+        self._routes: dict[str, tuple[str, Route]] = {
+            path + end: (path, route) for path, route in routes.items() for end in ("", "/")
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
-        route = self._routes.get(scope["path"]) if scope["type"] == "http" else None
-        if route is None or scope["method"] == "OPTIONS":
+        found = self._routes.get(scope["path"]) if scope["type"] == "http" else None
+        if found is None:
             await self._app(scope, receive, send)
             return
+        started = time.perf_counter()
+        path, route = found
+        services = services_of(scope)
+        headers = dict(scope["headers"])
+        if scope["method"] == "OPTIONS":
+            await _send(send, 204, b"", preflight_headers(headers))
+            return
+        own_headers = headers_for_origin(headers)
         try:
             if scope["method"] != "POST":
-                raise MethodNotAllowed(f"Send {scope['path']} a POST request.")
-            services = services_of(scope)
+                raise MethodNotAllowed(f"Send {path} a POST request.", "POST, OPTIONS")
             principal = await services.authenticator.authenticate(scope["headers"], scope["query_string"])
             principal.require(Permission.EVENTS_WRITE)
-            body = await read_body(scope["headers"], receive)
-            answer = await route(body, principal, services.event_stream)
+            body = await read_body(headers, receive)
+            answer = await route(body, principal.source, _sender(scope, headers, services), services)
         except ClientGone:
             return
         except Exception as error:
-            await send_problem(send, error, scope)
-            return
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode())]
-        await send({"type": "http.response.start", "status": 202, "headers": headers})
-        await send({"type": "http.response.body", "body": answer})
+            services.metrics.refused(error.code if isinstance(error, ApiError) else ApiError.code)
+            problem = problem_from(error, scope)
+            await _send(send, problem.status, problem.body, [*problem.raw_headers(), *own_headers])
+        else:
+            head = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer)), *own_headers]
+            await _send(send, 202, answer, head)
+        services.metrics.served(path, time.perf_counter() - started)
 
 
-async def _track(body: bytes, principal: Principal, stream: EventStream) -> bytes:
-    payload = decode_event(body)
-    [outcome] = _outcomes(payload, principal.source)
-    if isinstance(outcome, Rejection):
-        raise event_refused(outcome)
-    await stream.append(_encoder.encode_lines([outcome]), 1)
-    return _encoder.encode(event_verdict(outcome, payload))
+async def _track(body: bytes, source: str, sender: Sender, services: Services) -> bytes:
+    received = await take_in(decode_event(body), source, services.intake, sender)
+    await _store(received, source, services)
+    if received.rejected:
+        raise event_refused(received.rejected[0])
+    return _encoder.encode(event_verdict(received.accepted[0], received))
 
 
-async def _track_batch(body: bytes, principal: Principal, stream: EventStream) -> bytes:
-    payload = decode_batch(body)
-    outcomes = _outcomes(payload, principal.source)
-    rows = [outcome for outcome in outcomes if not isinstance(outcome, Rejection)]
-    if not rows:
-        raise all_refused([outcome for outcome in outcomes if isinstance(outcome, Rejection)])
-    await stream.append(_encoder.encode_lines(rows), len(rows))
-    return _encoder.encode(batch_verdict(outcomes, payload))
+async def _track_batch(body: bytes, source: str, sender: Sender, services: Services) -> bytes:
+    received = await take_in(decode_batch(body), source, services.intake, sender)
+    await _store(received, source, services)
+    if not received.accepted:
+        raise all_refused(received.rejected)
+    return _encoder.encode(batch_verdict(received))
 
 
-def _outcomes(payload: Payload, source: str) -> list[RawEvent | Rejection]:
-    received_at = whole_milliseconds(datetime.now(UTC))
-    return [
-        event if isinstance(event, Rejection) else normalise(event, source, received_at) for event in payload.events
-    ]
+async def _store(received: Received, source: str, services: Services) -> None:
+    """Return when good and bad events are on disk, all or none; raises `StreamAway`."""
+    await services.event_stream.append(rows_of(received))
+    if received.accepted:
+        services.metrics.accepted(source, len(received.accepted))
+    for code, count in Counter(row.code for row in received.rejected).items() if received.rejected else ():
+        services.metrics.rejected(source, code, count)
+
+
+def _sender(scope: Scope, headers: dict[bytes, bytes], services: Services) -> Sender:
+    forwarded_for = headers.get(b"x-forwarded-for", b"")
+    if forwarded_for:
+        # A proxy may add a header of its own to the client's instead of appending to it.
+        forwarded_for = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
+    peer = scope["client"]
+    return services.intake.senders.of_request(headers.get(b"user-agent", b""), peer[0] if peer else "", forwarded_for)
+
+
+async def _send(send: Send, status: int, body: bytes, headers: Headers) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -9,7 +9,15 @@ from ingest_api.events.answers import Accepted, BatchVerdict
 from ingest_api.events.bodies import MAX_BODY_BYTES, MAX_DECODED_BYTES
 from ingest_api.events.hot_routes import BATCH_PATH, TRACK_PATH
 from ingest_api.events.normalise import DEFAULT_EVENT_TYPE, EVENT_TYPES
-from ingest_api.events.payload import MAX_EVENTS, MAX_OBJECT_BYTES, REJECTION_CODES, UNKNOWN_FIELDS_MEMBER, TrackEvent
+from ingest_api.events.payload import (
+    MAX_DEPTH,
+    MAX_EVENTS,
+    MAX_OBJECT_BYTES,
+    REJECTION_CODES,
+    UNKNOWN_FIELDS_MEMBER,
+    TrackEvent,
+)
+from ingest_api.events.warnings import WARNING_CODES
 
 TRACK_EXAMPLE = {
     "eventName": "page_view",
@@ -33,26 +41,49 @@ _FIELDS = {
     "eventId": "Makes resending safe: events with one id count once. Made by the server (UUID version 7) when absent.",
     "eventType": f"Family of the event ({_KNOWN_TYPES}, or your own). Derived from the name when absent.",
     "timestamp": "When it happened: ISO 8601 (no zone means UTC) or milliseconds since 1970. Default: time of arrival.",
-    "properties": f"JSON object of at most {MAX_OBJECT_BYTES} bytes; kept as it was sent.",
-    "context": f"JSON object of at most {MAX_OBJECT_BYTES} bytes about the surroundings, for example the device.",
+    "sentAt": "When it is sent by the same clock as `timestamp`, in the same forms. A clock that is off by more than a "
+    "minute is corrected by it. One that cannot be read is ignored.",
+    "properties": f"JSON object of at most {MAX_OBJECT_BYTES} bytes and {MAX_DEPTH} levels; kept as it was sent, but "
+    "for secrets in addresses of pages.",
+    "context": f"JSON object of at most {MAX_OBJECT_BYTES} bytes and {MAX_DEPTH} levels about the surroundings. A "
+    "server that sends for a browser names it in `userAgent` and `ip`.",
 }
 _LIMITS = (
     f"The body has at most {MAX_BODY_BYTES // 1024 // 1024} MiB, and {MAX_DECODED_BYTES // 1024 // 1024} MiB when "
-    "decompressed (`Content-Encoding: gzip`, `deflate` or `zstd`). "
+    "decompressed (gzip or zstd, which are recognised with and without `Content-Encoding`, or deflate). It is read as "
+    "JSON whatever `Content-Type` says, so a page may post it as `text/plain`, with `fetch` or `sendBeacon`, from any "
+    "origin. "
     f"Fields that are not listed are kept in `context.{UNKNOWN_FIELDS_MEMBER}` and named in `warnings`. "
     "Half a surrogate pair (a character that was cut in two) is stored as U+FFFD. "
     "After a 503, or when no answer came, send the same body again: with `eventId` nothing counts twice."
 )
-_CODES = "\n".join(f"* `{code}`: {meaning}" for code, meaning in REJECTION_CODES.items())
+
+
+def _listed(codes: dict[str, str]) -> str:
+    return "\n".join(f"* `{code}`: {meaning}" for code, meaning in codes.items())
+
+
+_VERDICTS = (
+    "A valid event is stored. An invalid one is kept in the quarantine under the `rejectionId` of the answer, from "
+    "where it can be taken in after all. An answer means that both are on disk.\n\n"
+    f"Codes of rejection:\n\n{_listed(REJECTION_CODES)}\n\n"
+    f"Codes of `warnings`, about events that are stored:\n\n{_listed(WARNING_CODES)}"
+)
 _ERRORS = {
-    "400": "Not JSON, or no event is valid; `errors` names event and field",
+    "400": "`json_invalid`, `encoding_invalid`, `compression_invalid`, `events_missing`, `events_too_many`: the body "
+    "cannot be read, and nothing of it is kept. Any other code: no event is valid; `errors` names event, field and "
+    "`rejectionId`",
     "401": "No valid write key or token",
     "403": "The token may not send events",
     "405": "Only POST is allowed",
-    "413": "The body is too large",
-    "415": "Unknown content type or encoding",
-    "503": "The events cannot be stored now; send them again after `Retry-After` seconds",
+    "413": "`body_too_large`: nothing of it is kept",
+    "415": "A form with parts, or an unknown `Content-Encoding`",
+    "503": "`stream_unavailable`, `stream_full`, `access_unverifiable`: nothing of it is known to be stored; send it "
+    "again after `Retry-After` seconds",
 }
+
+
+_SENT_AT: dict[str, Any] = {"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "null"}]}
 
 
 def openapi_paths() -> dict[str, Any]:
@@ -61,19 +92,22 @@ def openapi_paths() -> dict[str, Any]:
     batch = {
         "type": "object",
         "required": ["events"],
-        "properties": {"events": {"type": "array", "items": event, "minItems": 1, "maxItems": MAX_EVENTS}},
+        "properties": {
+            "events": {"type": "array", "items": event, "minItems": 1, "maxItems": MAX_EVENTS},
+            "sentAt": _SENT_AT | {"description": "`sentAt` of every event that has none of its own."},
+        },
     }
     one = _operation(
         "trackEvent",
         "Store one event",
-        "The answer 202 means that the event is on disk.",
+        _VERDICTS,
         (event, TRACK_EXAMPLE),
         _schema(Accepted),
     )
     many = _operation(
         "trackBatch",
         "Store up to 10,000 events",
-        f"Each event gets a verdict; valid ones are stored although others are not. Codes of refusal:\n\n{_CODES}",
+        f"Each event gets a verdict; valid ones are stored although others are not. {_VERDICTS}",
         (batch, BATCH_EXAMPLE),
         _schema(BatchVerdict),
     )
@@ -93,7 +127,9 @@ def _operation(
         "security": [{"writeKey": []}, {"token": []}],
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": schema, "example": example}},
+            "content": {
+                media_type: {"schema": schema, "example": example} for media_type in ("application/json", "text/plain")
+            },
         },
         "responses": {
             "202": {"description": "Stored", "content": {"application/json": {"schema": answer}}},
@@ -103,7 +139,7 @@ def _operation(
 
 
 def _event_schema() -> dict[str, Any]:
-    # TrackEvent keeps objects undecoded, which a schema cannot say.
+    # TrackEvent keeps objects and `sentAt` undecoded, which a schema cannot say.
     fields = [
         (one.name, dict[str, Any] | None if one.type is msgspec.Raw else one.type, None)
         if not one.required
@@ -112,6 +148,8 @@ def _event_schema() -> dict[str, Any]:
     ]
     schema = _schema(msgspec.defstruct("Event", fields, rename="camel"))
     for name, described in schema["properties"].items():
+        if name == "sentAt":
+            described.update(_SENT_AT)
         described["description"] = _FIELDS[name]
     return schema
 

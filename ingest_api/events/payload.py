@@ -5,33 +5,46 @@ which event is wrong and why, and to let its good neighbours in.
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
 from ingest_api.errors import InputInvalid
+from ingest_api.events.json_shape import has_more_items_than
 
 MAX_EVENTS = 10_000
 MAX_NAME_CHARACTERS = 200
 MAX_TYPE_CHARACTERS = 64
 MAX_ID_CHARACTERS = 200
 MAX_OBJECT_BYTES = 65_536
-"""Longest `properties` and longest `context` of one event, as UTF-8 JSON."""
+"""Longest `properties` and longest `context` of one event, as UTF-8 JSON. A member takes five bytes (`"":0,`), so an
+object has at most 13,107."""
+MAX_EVENT_BYTES = 262_144
+"""Longest event: above what its fields can need. It bounds what is decoded of a wrong one, and what is kept of it."""
+MAX_DEPTH = 128
+"""Most objects and arrays within each other in `properties` or `context`; readers of the stored text have a stack."""
 
 REJECTION_CODES = {
     "not_an_object": "The event, its properties or its context is not a JSON object.",
     "field_missing": "A required field is absent, null or blank.",
     "wrong_type": "The field has another JSON type than documented.",
     "too_long": "The text has more characters than documented.",
-    "too_large": "The object has more bytes than documented.",
+    "too_large": "The event or one of its objects has more bytes than documented.",
+    "too_deep": "The object has more objects and arrays within each other than documented.",
     "identity_missing": "Neither userId nor anonymousId says whose event this is.",
     "timestamp_invalid": "The timestamp is neither ISO 8601 nor milliseconds since 1970.",
     "timestamp_out_of_range": "The timestamp is outside of 1900 to 2299, or a number that looks like seconds.",
+    "plan_event_unknown": "The tracking plan does not have an event of this name.",
+    "plan_property_missing": "A property that the tracking plan requires is absent or null.",
+    "plan_property_wrong_type": "A property has another type than the tracking plan says.",
+    "plan_property_not_allowed": "A property has a value that is not among those of the tracking plan.",
+    "plan_property_mismatch": "A property does not match the pattern or the range of the tracking plan.",
+    "plan_property_unknown": "The event has a property that the tracking plan does not have.",
+    "refused_by_warehouse": "ClickHouse did not take the row, although the API had accepted the event.",
 }
-"""Every reason for which one event is refused."""
+"""Every reason for which one event is refused. Those of the tracking plan are warnings where it does not `enforce`."""
 
-UNKNOWN_FIELD = "unknown_field"
 UNKNOWN_FIELDS_MEMBER = "unknownFields"
 """Member of `context` under which fields that this version does not know are kept."""
 
@@ -51,12 +64,22 @@ class TrackEvent(msgspec.Struct, rename="camel", forbid_unknown_fields=True, fro
     event_id: _Id | None = None
     event_type: _Type | None = None
     timestamp: str | int | float | None = None
+    sent_at: msgspec.Raw = _ABSENT
+    """Whatever is wrong with it must not cost the event."""
     properties: msgspec.Raw = _ABSENT
     context: msgspec.Raw = _ABSENT
 
 
-class _Batch(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+class _Batch(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=False):
     events: list[TrackEvent]
+    sent_at: msgspec.Raw = _ABSENT
+
+
+class _LooseBatch(msgspec.Struct, rename="camel", gc=False):
+    """A batch of which nothing is known but that it has events; other members are skipped, not decoded."""
+
+    events: msgspec.Raw
+    sent_at: msgspec.Raw = _ABSENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +91,34 @@ class Rejection:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Payload:
+class Payload(msgspec.Struct, frozen=True):
     """The events of one request in order, and which members were not understood."""
 
     events: list[TrackEvent | Rejection]
-    unknown_fields: dict[int, list[str]] = field(default_factory=dict)
+    unknown_fields: dict[int, list[str]] = {}
     """Names of kept but unknown fields, by the event's index."""
-    ignored_members: list[str] = field(default_factory=list)
-    """Members beside `events` in the body of a batch."""
+    ignored_members: list[str] = []
+    """Members beside `events` in the body of a batch; one of empty name when they are too long to be listed."""
+    sent_at: bytes = b"null"
+    """When the batch was sent, as its sender says: JSON."""
+    body: bytes = b""
+    items: list[msgspec.Raw] | None = None
+
+    def texts(self) -> list[msgspec.Raw]:
+        """Each event as it was sent, in order. A body that was good at first sight is read again for it."""
+        if self.items is not None:
+            return self.items
+        return _items.decode(_loose_batch.decode(self.body).events)
 
 
 _event = msgspec.json.Decoder(TrackEvent)
 _batch = msgspec.json.Decoder(_Batch)
+_loose_batch = msgspec.json.Decoder(_LooseBatch)
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _items = msgspec.json.Decoder(list[msgspec.Raw])
+
+# A body with fewer commas cannot hold so many values that their objects take more than some 50 MB.
+_MANY_COMMAS = 500_000
 
 # A first half of a surrogate pair without a second, or a second without a first: what is left of a character that
 # the client cut in two. Nothing after this service reads such text.
@@ -95,35 +131,32 @@ def decode_event(body: bytes) -> Payload:
     """Read the body of `POST /api/analytics/track`: one event.
 
     Raises:
-        InputInvalid: the body is not JSON in UTF-8.
+        InputInvalid: the body is not JSON in UTF-8, or nested too deeply to be read.
     """
     _check_encoding(body)
     try:
-        return Payload([_event.decode(body)])
-    except (msgspec.MsgspecError, RecursionError):
-        event, unknown = _read_event(_well_formed(body))
-        return Payload([event], {0: unknown} if unknown else {})
+        return _read_alone(body)
+    except RecursionError as error:
+        raise _too_deep() from error
 
 
 def decode_batch(body: bytes) -> Payload:
     """Read the body of `POST /api/analytics/track/batch`: `{"events": [...]}`.
 
     Raises:
-        InputInvalid: the body is not JSON in UTF-8, or does not hold 1 to `MAX_EVENTS` events.
+        InputInvalid: the body is not JSON in UTF-8, is nested too deeply to be read, or does not hold 1 to
+            `MAX_EVENTS` events.
     """
     _check_encoding(body)
+    if len(body) > _MANY_COMMAS and body.count(b",") > _MANY_COMMAS:
+        _check_count(body)
     try:
-        events: list[TrackEvent | Rejection] = [*_batch.decode(body).events]
-        unknown: dict[int, list[str]] = {}
-        ignored: list[str] = []
-    except (msgspec.MsgspecError, RecursionError):
-        events, unknown, ignored = _read_batch(_well_formed(body))
-    if not 1 <= len(events) <= MAX_EVENTS:
-        raise InputInvalid(
-            f"A batch holds 1 to {MAX_EVENTS:,} events, not {len(events):,}.",
-            code="events_too_many" if events else "events_missing",
-        )
-    return Payload(events, unknown, ignored)
+        payload = _read_batch(body)
+    except RecursionError as error:
+        raise _too_deep() from error
+    if not 1 <= len(payload.events) <= MAX_EVENTS:
+        raise _wrong_count(len(payload.events))
+    return payload
 
 
 def _check_encoding(body: bytes) -> None:
@@ -140,21 +173,36 @@ def _well_formed(body: bytes) -> bytes:
         body = _LONE_SURROGATE.sub(lambda match: match[1] + (match[2] or b"\\ufffd"), body)
     try:
         msgspec.json.decode(body, type=msgspec.Raw)
-    except RecursionError as error:
-        raise InputInvalid("The body is nested too deeply.", code="json_invalid") from error
     except msgspec.MsgspecError as error:
         raise InputInvalid(f"The body is not JSON: {error}.", code="json_invalid") from error
     return body
 
 
-def _read_batch(body: bytes) -> tuple[list[TrackEvent | Rejection], dict[int, list[str]], list[str]]:
+def _read_alone(body: bytes) -> Payload:
     try:
-        members = _members.decode(body)
-        items = _items.decode(members.pop("events"))
-    except (msgspec.ValidationError, KeyError) as error:
+        return Payload([_event.decode(body)], body=body, items=[msgspec.Raw(body)])
+    except msgspec.MsgspecError:
+        body = _well_formed(body)
+        event, unknown = _read_event(body)
+        return Payload([event], {0: unknown} if unknown else {}, body=body, items=[msgspec.Raw(body)])
+
+
+def _read_batch(body: bytes) -> Payload:
+    try:
+        batch = _batch.decode(body)
+        return Payload([*batch.events], sent_at=bytes(batch.sent_at), body=body)
+    except msgspec.MsgspecError:
+        return _read_one_by_one(_well_formed(body))
+
+
+def _read_one_by_one(body: bytes) -> Payload:
+    try:
+        batch = _loose_batch.decode(body)
+        items = _items.decode(batch.events)
+    except msgspec.ValidationError as error:
         raise InputInvalid('The body must be {"events": [...]}.', code="events_missing") from error
     if len(items) > MAX_EVENTS:
-        raise InputInvalid(f"A batch holds 1 to {MAX_EVENTS:,} events, not {len(items):,}.", code="events_too_many")
+        raise _wrong_count(len(items))
     events: list[TrackEvent | Rejection] = []
     unknown_fields: dict[int, list[str]] = {}
     for index, item in enumerate(items):
@@ -162,11 +210,39 @@ def _read_batch(body: bytes) -> tuple[list[TrackEvent | Rejection], dict[int, li
         events.append(event)
         if unknown:
             unknown_fields[index] = unknown
-    return events, unknown_fields, list(members)
+    return Payload(events, unknown_fields, _ignored_members(body, batch), bytes(batch.sent_at), body, items)
+
+
+def _ignored_members(body: bytes, batch: _LooseBatch) -> list[str]:
+    if len(body) - len(bytes(batch.events)) > MAX_OBJECT_BYTES:
+        return [""]
+    return [name for name in _members.decode(body) if name not in ("events", "sentAt")]
+
+
+def _check_count(body: bytes) -> None:
+    """Refuse too many events before an object is made of each: 20 MiB of `1,` would take a gigabyte."""
+    try:
+        events = bytes(_loose_batch.decode(body).events)
+    except (msgspec.MsgspecError, RecursionError):
+        return  # what is wrong with it is said when it is read
+    if has_more_items_than(MAX_EVENTS, events):
+        raise InputInvalid(f"A batch holds 1 to {MAX_EVENTS:,} events; this one holds more.", code="events_too_many")
+
+
+def _wrong_count(count: int) -> InputInvalid:
+    code = "events_too_many" if count else "events_missing"
+    return InputInvalid(f"A batch holds 1 to {MAX_EVENTS:,} events, not {count:,}.", code=code)
+
+
+def _too_deep() -> InputInvalid:
+    return InputInvalid("The body is nested too deeply.", code="json_invalid")
 
 
 def _read_event(text: bytes) -> tuple[TrackEvent | Rejection, list[str]]:
     """One event and the names of its unknown fields."""
+    if len(text) > MAX_EVENT_BYTES:
+        message = f"The event has {len(text)} bytes, at most {MAX_EVENT_BYTES} fit."
+        return Rejection("too_large", "", message), []
     try:
         return _event.decode(text), []
     except msgspec.MsgspecError:
@@ -182,7 +258,7 @@ def _read_members(text: bytes) -> tuple[TrackEvent | Rejection, list[str]]:
     values: dict[str, Any] = {}
     for one in _FIELDS:
         raw = members.pop(one.wire_name, _ABSENT)
-        value = raw if one.is_object else one.read(raw)
+        value = raw if one.is_kept else one.read(raw)
         if isinstance(value, Rejection):
             return value, []
         values[one.name] = value
@@ -210,7 +286,8 @@ class _Field:
     wire_name: str
     max_characters: int = 0
     is_required: bool = False
-    is_object: bool = False
+    is_kept: bool = False
+    """Whether it stays JSON text, to be read later."""
 
     def read(self, raw: msgspec.Raw) -> str | int | float | Rejection | None:
         """The member's value, or what is wrong with it."""
@@ -239,6 +316,7 @@ _FIELDS = (
     _Field("event_id", "eventId", MAX_ID_CHARACTERS),
     _Field("event_type", "eventType", MAX_TYPE_CHARACTERS),
     _Field("timestamp", "timestamp"),
-    _Field("properties", "properties", is_object=True),
-    _Field("context", "context", is_object=True),
+    _Field("sent_at", "sentAt", is_kept=True),
+    _Field("properties", "properties", is_kept=True),
+    _Field("context", "context", is_kept=True),
 )

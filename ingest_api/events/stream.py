@@ -5,27 +5,40 @@ the one next entry: an fsync is paid once for all of them. An answer is given on
 """
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialWithJitterBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.backoff import NoBackoff
+from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 
+from ingest_api import background_tasks
 from ingest_api.errors import StreamAway
+from ingest_api.events.appending import StreamWriter
+from ingest_api.events.entries import Rows, entry_time, pack
+from ingest_api.events.memory_bound import MemoryBound
+
+__all__ = [
+    "GROUP",
+    "EventStream",
+    "Rows",
+    "StreamKeys",
+    "StreamState",
+    "open_event_stream",
+    "stream_keys",
+    "stream_state",
+]
 
 GROUP = "flushers"
-ENTRY_COUNT, ENTRY_LINES = b"n", b"b"
-"""Fields of one entry: how many events it holds, and they as lines of JSON with the columns of `raw.events`."""
-
+"""The consumer group that all flushers are members of."""
 _MAX_ENTRY_BYTES = 4 * 1024 * 1024
 _MAX_WAITING_BYTES = 64 * 1024 * 1024
-_RETRIES = 3
+_RETRY_WHEN_FULL_SECONDS = 10
 
 log = structlog.get_logger(__name__)
 
@@ -35,48 +48,65 @@ class StreamKeys:
     """Names in Valkey. The braces keep all keys of one environment on one node of a cluster."""
 
     events: str
+    intents: str
+    """What flushers are about to insert: token to entries."""
     dead_letters: str
-    """Entries and rows that the warehouse refused for their data, each with the reason."""
+    """Entries and rows that no table takes, each with the reason."""
     flusher_prefix: str
     """Followed by a consumer's name: exists while that flusher lives."""
+    writer_prefix: str
+    """Followed by a writer's name: the number of its latest append."""
 
 
 def stream_keys(database: str) -> StreamKeys:
     """The keys of the environment that `CLICKHOUSE_DATABASE` names."""
     stem = f"{{{database}}}:events"
-    return StreamKeys(stem, f"{stem}:dead", f"{stem}:flusher:")
+    return StreamKeys(stem, f"{stem}:intents", f"{stem}:dead", f"{stem}:flusher:", f"{stem}:writer:")
 
 
 @dataclass(slots=True)
 class _Waiting:
-    lines: bytes
-    count: int
+    rows: Rows
+    size_bytes: int
     stored: asyncio.Future[None]
 
 
 class EventStream:
-    """Appends events to the stream, many requests at a time. Made by `open_event_stream`."""
+    """Appends rows to the stream, many requests at a time. Made by `open_event_stream`."""
 
-    def __init__(self, redis: Redis, key: str, max_waiting_bytes: int = _MAX_WAITING_BYTES) -> None:
-        self._redis = redis
-        self._key = key
+    def __init__(
+        self,
+        writer: StreamWriter,
+        bound: MemoryBound,
+        max_waiting_bytes: int = _MAX_WAITING_BYTES,
+        appended: Callable[[int, float], None] = lambda events, seconds: None,
+    ) -> None:
+        self._writer = writer
+        self._bound = bound
+        self._appended = appended
         self._max_waiting_bytes = max_waiting_bytes
         self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
         self._wake = asyncio.Event()
         self._closing = False
 
-    async def append(self, lines: bytes, count: int) -> None:
-        """Return when `count` events, one JSON line each, are on disk.
+    async def append(self, rows: Rows) -> None:
+        """Return when the rows are on disk: all, and once.
 
         Raises:
-            StreamAway: they are not known to be; the client has to send them again.
+            StreamAway: they are not known to be; the client has to send them again. Code `stream_full` when there is
+                no room for them, and for sure none of them was kept.
         """
-        if self._closing or self._waiting_bytes + len(lines) > self._max_waiting_bytes:
+        if self._closing:
+            raise StreamAway("The service is stopping; send the events again.")
+        if self._bound.is_reached:
+            raise _full()
+        size_bytes = rows.size_bytes()
+        if self._waiting_bytes + size_bytes > self._max_waiting_bytes:
             raise StreamAway("More events are waiting to be stored than fit; send them again.", code="stream_full")
-        waiting = _Waiting(lines, count, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(rows, size_bytes, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
-        self._waiting_bytes += len(lines)
+        self._waiting_bytes += size_bytes
         self._wake.set()
         await waiting.stored
 
@@ -88,14 +118,10 @@ class EventStream:
             while self._waiting:
                 group = self._next_group()
                 error = await self._write_entry(group)
-                for waiting in group:
-                    self._waiting_bytes -= len(waiting.lines)
-                    if waiting.stored.done():
-                        continue  # its request was cancelled while it waited
-                    if error is None:
-                        waiting.stored.set_result(None)
-                    else:
-                        waiting.stored.set_exception(error)
+                self._answer(group, error)
+                if error is not None:
+                    # The others would only wait as long for the same answer.
+                    self._answer([self._waiting.popleft() for _ in range(len(self._waiting))], error)
 
     def close(self) -> None:
         """Take nothing more; `write` returns when what waits is written."""
@@ -104,49 +130,75 @@ class EventStream:
 
     def _next_group(self) -> list[_Waiting]:
         group = [self._waiting.popleft()]
-        size = len(group[0].lines)
-        while self._waiting and size + len(self._waiting[0].lines) <= _MAX_ENTRY_BYTES:
+        size = group[0].size_bytes
+        while self._waiting and size + self._waiting[0].size_bytes <= _MAX_ENTRY_BYTES:
             group.append(self._waiting.popleft())
-            size += len(group[-1].lines)
+            size += group[-1].size_bytes
         return group
 
     async def _write_entry(self, group: list[_Waiting]) -> StreamAway | None:
-        entry: dict[Any, Any] = {
-            ENTRY_COUNT: sum(waiting.count for waiting in group),
-            ENTRY_LINES: b"".join(waiting.lines for waiting in group),
-        }
+        began = time.perf_counter()
         try:
-            await self._redis.xadd(self._key, entry)
+            await self._writer.append(pack([waiting.rows for waiting in group]))
+        except OutOfMemoryError as error:
+            log.warning("stream_append_refused", requests=len(group), reason=str(error))
+            return _full()
         except (RedisError, OSError) as error:
-            log.warning("stream_append_failed", events=entry[ENTRY_COUNT], reason=str(error))
+            log.warning("stream_append_failed", requests=len(group), reason=str(error))
         except Exception:
             # Anything else is a defect, but an end of this task would let every later request wait for ever.
-            log.exception("stream_append_failed", events=entry[ENTRY_COUNT])
+            log.exception("stream_append_failed", requests=len(group))
         else:
+            self._appended(sum(waiting.rows.event_count for waiting in group), time.perf_counter() - began)
             return None
         return StreamAway("The event stream did not confirm the events; send them again.")
 
+    def _answer(self, group: list[_Waiting], error: StreamAway | None) -> None:
+        for waiting in group:
+            self._waiting_bytes -= waiting.size_bytes
+            if waiting.stored.done():
+                continue  # its request was cancelled while it waited
+            if error is None:
+                waiting.stored.set_result(None)
+            else:
+                waiting.stored.set_exception(error)
+
 
 @asynccontextmanager
-async def open_event_stream(redis_url: str, database: str) -> AsyncIterator[EventStream]:
+async def open_event_stream(
+    redis_url: str,
+    database: str,
+    max_bytes: int,
+    appended: Callable[[int, float], None] = lambda events, seconds: None,
+) -> AsyncIterator[EventStream]:
     """An `EventStream` that writes while the context is open; leaving the context first writes what waits.
 
-    An append whose answer is lost is sent again, so an event can be in the stream twice, with one id.
+    It refuses rows while Valkey uses more than `max_bytes` of memory. Valkey need not be there yet. `appended` is told
+    of each entry that Valkey confirmed: how many events it holds and how many seconds it took.
     """
-    redis = Redis.from_url(
-        redis_url,
-        socket_connect_timeout=1,
-        socket_timeout=5,
-        retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), _RETRIES),
-    )
-    stream = EventStream(redis, stream_keys(database).events)
-    writer = asyncio.create_task(stream.write(), name="event-stream-writer")
+    keys = stream_keys(database)
+    redis = Redis.from_url(redis_url, socket_connect_timeout=1, socket_timeout=5, retry=Retry(NoBackoff(), 0))
+    bound = MemoryBound(redis, max_bytes)
+    writer = StreamWriter(redis_url, keys.events, keys.writer_prefix)
+    stream = EventStream(writer, bound, appended=appended)
+    writing = asyncio.create_task(stream.write(), name="event-stream-writer")
+    watching = asyncio.create_task(bound.watch(), name="event-stream-bound")
     try:
         yield stream
     finally:
         stream.close()
-        await writer
+        await writing
+        await background_tasks.end(watching)
+        await writer.close()
         await redis.aclose()
+
+
+def _full() -> StreamAway:
+    return StreamAway(
+        "The event stream is as full as it may get; send the events again.",
+        code="stream_full",
+        retry_after_seconds=_RETRY_WHEN_FULL_SECONDS,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +211,16 @@ class StreamState:
     """Those of them that a flusher has taken."""
     oldest_seconds: float
     """Age of the oldest of them, 0 when there is none."""
-    flusher_alive: bool
+    flushers_alive: int
     dead_letters: int
-    """Rows that the warehouse refused for their data."""
+    """Entries and rows that no table takes."""
+    used_bytes: int
+    """Memory that Valkey uses; at `ANALYTICS_STREAM_MAX_BYTES` events are refused."""
+
+    @property
+    def flusher_alive(self) -> bool:
+        """Whether anybody carries events on."""
+        return self.flushers_alive > 0
 
 
 async def stream_state(redis: Redis, database: str) -> StreamState:
@@ -172,25 +231,18 @@ async def stream_state(redis: Redis, database: str) -> StreamState:
         pipeline.xrange(keys.events, count=1)
         pipeline.time()
         pipeline.xlen(keys.dead_letters)
-        length, oldest, (seconds, microseconds), dead_letters = await pipeline.execute()
-    pending, alive = 0, False
+        pipeline.info("memory")
+        length, oldest, (seconds, microseconds), dead_letters, memory = await pipeline.execute()
+    pending, alive = 0, 0
     with suppress(ResponseError):  # the first flusher makes the group
         pending = int((await redis.xpending(keys.events, GROUP))["pending"])
         for consumer in await redis.xinfo_consumers(keys.events, GROUP):
-            alive = alive or bool(await redis.exists(keys.flusher_prefix + _text(consumer["name"])))
+            alive += await redis.exists(keys.flusher_prefix + consumer["name"].decode())
     return StreamState(
         length=length,
         pending=pending,
         oldest_seconds=max(0.0, seconds + microseconds / 1e6 - entry_time(oldest[0][0])) if oldest else 0.0,
-        flusher_alive=alive,
+        flushers_alive=alive,
         dead_letters=dead_letters,
+        used_bytes=int(memory["used_memory"]),
     )
-
-
-def entry_time(entry_id: bytes | str) -> float:
-    """When Valkey made an entry, in seconds since 1970, from its id."""
-    return int(_text(entry_id).partition("-")[0]) / 1000
-
-
-def _text(value: bytes | str) -> str:
-    return value if isinstance(value, str) else value.decode()

@@ -40,7 +40,9 @@ def nowhere() -> WarehouseSettings:
 def serving(settings: ApiSettings, warehouse_settings: WarehouseSettings) -> Iterator[httpx.Client]:
     """Serve the API from a thread, over a real socket, until the block is left."""
     app = create_app(settings, warehouse_settings)
-    config = uvicorn.Config(app, "127.0.0.1", settings.port, log_config=None, access_log=False, ws="none")
+    config = uvicorn.Config(
+        app, "127.0.0.1", settings.port, log_config=None, access_log=False, ws="none", proxy_headers=False
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

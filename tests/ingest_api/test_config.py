@@ -22,6 +22,9 @@ def test_settings_have_the_documented_defaults() -> None:
     assert settings.analytics_batch_size == 1000
     assert settings.flush_interval_seconds == 30
     assert settings.feature_flags_cache_ttl == 300
+    assert settings.analytics_stream_max_bytes == 1_073_741_824
+    assert settings.analytics_tracking_plan.parts[-2:] == ("dbt", "tracking_plan")
+    assert (settings.analytics_ip_addresses, settings.analytics_trusted_proxies) == ("truncate", 0)
     assert settings.log_level == "info"
 
 
@@ -34,6 +37,13 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
 
     assert (settings.port, settings.log_level) == (4000, "warning")
     assert settings.jwt_secret.get_secret_value() == GOOD_SECRET
+
+
+def test_a_file_of_countries_that_is_empty_text_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JWT_SECRET", GOOD_SECRET)
+    monkeypatch.setenv("ANALYTICS_GEOIP_FILE", "")
+
+    assert ApiSettings().analytics_geoip_file is None
 
 
 @pytest.mark.parametrize("secret", [None, "", "too short", "s" * 31], ids=["missing", "empty", "short", "31 bytes"])

@@ -150,11 +150,11 @@ def test_every_route_answers_a_problem_to_bad_input(api: Api) -> None:
 
     for path, item in document["paths"].items():
         for method in item:
-            if path.startswith("/health"):
+            if path.startswith(("/health", "/metrics", "/api/analytics/schema")):
                 continue
             body = b"{" if method == "post" else None
             response = api.client.request(method, path, params={"startDate": "soon"}, content=body, headers=headers)
-            assert_problem(response, 400)
+            assert_problem(response, 404 if "{" in path else 400)
             assert "Traceback" not in response.text
 
 

@@ -43,6 +43,28 @@ def test_process_exits_with_one_sentence_when_the_secret_is_missing(project_root
     assert said.count("\n") == 1
 
 
+def test_process_exits_with_one_sentence_when_the_tracking_plan_is_wrong(project_root: Path, tmp_path: Path) -> None:
+    (tmp_path / "shop.yml").write_text("version: 1\nevents: [{name: visit, owner: o}]\n")
+    process = start(environment(ANALYTICS_TRACKING_PLAN=str(tmp_path)), project_root)
+
+    _, said = process.communicate(timeout=30)
+
+    assert process.returncode == 2
+    assert said == ("ingest_api cannot start: ANALYTICS_TRACKING_PLAN: shop.yml: events[0].description: is missing\n")
+
+
+def test_process_exits_with_one_sentence_when_the_file_of_countries_cannot_be_read(
+    project_root: Path, tmp_path: Path
+) -> None:
+    process = start(environment(ANALYTICS_GEOIP_FILE=str(tmp_path / "countries.mmdb")), project_root)
+
+    _, said = process.communicate(timeout=30)
+
+    assert process.returncode == 2
+    assert said.startswith(f"ingest_api cannot start: ANALYTICS_GEOIP_FILE: {tmp_path}/countries.mmdb is not")
+    assert said.count("\n") == 1
+
+
 def test_process_exits_3_when_the_port_is_taken(project_root: Path) -> None:
     settings = environment()
     with socket.create_server(("127.0.0.1", int(settings["PORT"]))):

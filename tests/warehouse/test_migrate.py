@@ -3,25 +3,40 @@
 import dataclasses
 from datetime import datetime
 
+import msgspec
 import pytest
 
 from warehouse import migrate as migrate_module
 from warehouse.client import Client, StatementRefused, WarehouseUnavailable, connect, warehouse_errors
 from warehouse.config import WarehouseSettings
 from warehouse.migrate import Migration, MigrationDrift, migrate, migrations, pending
-from warehouse.raw_events import RawEvent
+from warehouse.raw_events import QuarantineReplay, RawEvent, RejectedEvent
 
-PYTHON_TYPES = {"String": str, "LowCardinality(String)": str, "DateTime64(3, 'UTC')": datetime}
+PYTHON_TYPES = {
+    "String": str,
+    "LowCardinality(String)": str,
+    "DateTime64(3, 'UTC')": datetime,
+    "Int64": int,
+    "Bool": bool,
+    "Array(LowCardinality(String))": tuple[str, ...],
+}
 
 
-def test_raw_event_matches_the_table(warehouse: Client, warehouse_settings: WarehouseSettings) -> None:
-    table = warehouse.query(
-        "DESCRIBE TABLE {raw:Identifier}.events", parameters={"raw": warehouse_settings.database("raw")}
+@pytest.mark.parametrize(
+    ("table", "row"),
+    [("events", RawEvent), ("rejected_events", RejectedEvent), ("quarantine_replays", QuarantineReplay)],
+)
+def test_row_matches_its_table(
+    warehouse: Client, warehouse_settings: WarehouseSettings, table: str, row: type[msgspec.Struct]
+) -> None:
+    described = warehouse.query(
+        "DESCRIBE TABLE {raw:Identifier}.{table:Identifier}",
+        parameters={"raw": warehouse_settings.database("raw"), "table": table},
     )
 
-    columns = [(row[0], PYTHON_TYPES[row[1]]) for row in table.result_rows if row[0] != "inserted_at"]
+    columns = [(column[0], PYTHON_TYPES[column[1]]) for column in described.result_rows if column[0] != "inserted_at"]
 
-    assert [(field.name, field.type) for field in dataclasses.fields(RawEvent)] == columns
+    assert [(field.name, field.type) for field in msgspec.structs.fields(row)] == columns
 
 
 def test_migrate_does_nothing_the_second_time(warehouse: Client, warehouse_settings: WarehouseSettings) -> None:

@@ -1,4 +1,4 @@
-"""A TCP proxy that can break a connection just before or just after the server has executed a command."""
+"""A TCP proxy that breaks a connection just before or after the server has executed a command, or holds a command."""
 
 import socket
 import threading
@@ -10,7 +10,7 @@ Moment: TypeAlias = Literal["before", "after"]
 
 
 class LosingProxy:
-    """Forwards connections to a port of this machine; `lose` arms it for commands that contain `trigger`."""
+    """Forwards connections to a port of this machine; `lose` and `hold` are about commands that contain `trigger`."""
 
     def __init__(self, target_port: int, trigger: bytes) -> None:
         self._target_port = target_port
@@ -19,6 +19,10 @@ class LosingProxy:
         self._ends: list[socket.socket] = []
         self._left = 0
         self._when: Moment = "after"
+        self._let_through = threading.Event()
+        self._let_through.set()
+        self.holds = threading.Event()
+        """Set while a command is held back."""
         self._threads = [threading.Thread(target=self._accept)]
 
     @property
@@ -30,6 +34,14 @@ class LosingProxy:
         """Break the connection of the next commands before or after the server has executed them."""
         self._left, self._when = commands, when
 
+    def hold(self) -> None:
+        """Keep commands from the server, from now on until `release`."""
+        self._let_through.clear()
+
+    def release(self) -> None:
+        """Let the server have what was held back, also if the client is gone by now."""
+        self._let_through.set()
+
     def __enter__(self) -> Self:
         self._threads[0].start()
         return self
@@ -37,6 +49,7 @@ class LosingProxy:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.release()
         _hang_up(self._listener, *self._ends)
         self._listener.close()
         for thread in self._threads:
@@ -59,6 +72,10 @@ class LosingProxy:
             answers = threading.Thread(target=self._answer, args=(server, client, losing))
             answers.start()
             while data := _receive(client):
+                if self._trigger in data and not self._let_through.is_set():
+                    self.holds.set()
+                    self._let_through.wait()
+                    self.holds.clear()
                 if self._trigger in data and self._left > 0:
                     self._left -= 1
                     losing.set()

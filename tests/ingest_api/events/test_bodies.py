@@ -1,13 +1,13 @@
 import gzip
 import zlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 import zstandard
 
 from ingest_api.errors import BodyTooLarge, InputInvalid, MediaTypeRefused
-from ingest_api.events.bodies import MAX_BODY_BYTES, MAX_DECODED_BYTES, ClientGone, read_body
+from ingest_api.events.bodies import MAX_BODY_BYTES, MAX_DECODED_BYTES, MAX_GZIP_MEMBERS, ClientGone, read_body
 
 _TEXT = b'{"eventName":"page_view"}' * 100
 
@@ -34,8 +34,8 @@ def _request(*chunks: bytes) -> Callable[[], Awaitable[dict[str, Any]]]:
     return receive
 
 
-def _headers(**values: str) -> Sequence[tuple[bytes, bytes]]:
-    return [(name.replace("_", "-").encode(), value.encode()) for name, value in values.items()]
+def _headers(**values: str) -> dict[bytes, bytes]:
+    return {name.replace("_", "-").encode(): value.encode() for name, value in values.items()}
 
 
 @pytest.mark.parametrize("chunks", [(_TEXT,), (_TEXT[:10], b"", _TEXT[10:])])
@@ -66,6 +66,27 @@ async def test_body_is_decompressed_in_its_rarer_forms(encoding: str, compressed
     body = await read_body(_headers(content_encoding=encoding), _request(compressed))
 
     assert body == _TEXT
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress])
+@pytest.mark.parametrize(
+    "headers", [{}, {"content_type": "text/plain"}, {"content_type": "application/x-www-form-urlencoded"}]
+)
+async def test_body_is_decompressed_by_its_first_bytes_whatever_the_headers_say(
+    compress: Callable[[bytes], bytes], headers: dict[str, str]
+) -> None:
+    body = await read_body(_headers(**headers), _request(compress(_TEXT)))
+
+    assert body == _TEXT
+
+
+async def test_body_of_very_many_gzip_streams_is_refused() -> None:
+    streams = gzip.compress(b"") * (MAX_GZIP_MEMBERS + 1)
+
+    with pytest.raises(InputInvalid) as refused:
+        await read_body({}, _request(streams))
+
+    assert refused.value.code == "compression_invalid"
 
 
 @pytest.mark.parametrize("encoding", _COMPRESS)
@@ -114,10 +135,10 @@ async def test_body_over_the_limit_is_refused_by_its_announced_length() -> None:
 
 async def test_body_over_the_limit_is_refused_without_an_announced_length() -> None:
     with pytest.raises(BodyTooLarge):
-        await read_body([], _request(b" " * MAX_BODY_BYTES, b" ", b" "))
+        await read_body({}, _request(b" " * MAX_BODY_BYTES, b" ", b" "))
 
 
-@pytest.mark.parametrize("headers", [{"content_type": "text/html"}, {"content_encoding": "br"}])
+@pytest.mark.parametrize("headers", [{"content_type": "multipart/form-data; boundary=x"}, {"content_encoding": "br"}])
 async def test_unknown_forms_are_refused(headers: dict[str, str]) -> None:
     with pytest.raises(MediaTypeRefused):
         await read_body(_headers(**headers), _request(b"{}"))
@@ -130,4 +151,4 @@ async def test_a_client_that_hangs_up_is_noticed() -> None:
         return messages.pop(0)
 
     with pytest.raises(ClientGone):
-        await read_body([], receive)
+        await read_body({}, receive)

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from redis import Redis
 
 from ingest_api.auth.roles import Role
 from ingest_api.config import ApiSettings
+from ingest_api.events.entries import EVENTS, REJECTED_EVENTS, unpack
 from ingest_api.events.openapi import BATCH_EXAMPLE, TRACK_EXAMPLE
 from ingest_api.events.stream import stream_keys
 from local_stack.processes import free_port, start_valkey
@@ -37,19 +39,20 @@ _TRACK = "/api/analytics/track"
 _BATCH = "/api/analytics/track/batch"
 
 
-@pytest.fixture
-def key(api: Api) -> dict[str, str]:
-    return {"x-write-key": write_key_for(api.settings, api.environment, "ios")[0]}
-
-
-def _rows(redis: Redis, environment: str) -> list[dict[str, Any]]:
-    """All events in the stream, as the flusher will write them."""
+def _rows(redis: Redis, environment: str, table: str = EVENTS) -> list[dict[str, Any]]:
+    """All rows of a table in the stream, as the flusher will write them."""
     entries = redis.xrange(stream_keys(environment).events)
-    return [json.loads(line) for _, fields in entries for line in fields[b"b"].splitlines()]
+    lines = [unpack(entry_id, fields).tables.get(table, b"") for entry_id, fields in entries]
+    return [json.loads(line) for line in b"".join(lines).splitlines()]
 
 
 def _row_of(redis: Redis, environment: str, event_id: str) -> dict[str, Any]:
     [row] = [row for row in _rows(redis, environment) if row["event_id"] == event_id]
+    return row
+
+
+def _rejected_row_of(redis: Redis, environment: str, rejection_id: str) -> dict[str, Any]:
+    [row] = [row for row in _rows(redis, environment, REJECTED_EVENTS) if row["rejection_id"] == rejection_id]
     return row
 
 
@@ -96,16 +99,35 @@ def test_track_batch_stores_the_good_events_and_names_the_bad(api: Api, redis: R
 
     verdict = answer.json()
     assert (answer.status_code, verdict["accepted"], verdict["rejected"]) == (202, 1, 2)
+    rejection_id = verdict["events"][0]["rejectionId"]
     assert verdict["events"][0] == {
         "status": "rejected",
         "index": 0,
         "code": "field_missing",
         "field": "eventName",
         "message": "eventName is required.",
+        "rejectionId": rejection_id,
     }
     assert verdict["events"][1] == {"status": "accepted", "eventId": good["eventId"], "index": 1}
     assert verdict["events"][2]["code"] == "not_an_object"
     assert _row_of(redis, api.environment, good["eventId"])["event_name"] == "a"
+    assert json.loads(_rejected_row_of(redis, api.environment, rejection_id)["payload"]) == {
+        "eventName": "",
+        "userId": "u",
+    }
+    assert _rejected_row_of(redis, api.environment, verdict["events"][2]["rejectionId"])["payload"] == "3"
+
+
+def test_track_batch_keeps_good_and_bad_events_in_one_entry(api: Api, redis: Redis, key: dict[str, str]) -> None:
+    body = {"events": [{"eventName": "a", "userId": "u"}, {"eventName": "a"}]}
+
+    verdict = api.client.post(_BATCH, json=body, headers=key).json()
+
+    [(entry_id, fields)] = redis.xrevrange(stream_keys(api.environment).events, count=1)
+    entry = unpack(entry_id, fields)
+    assert entry.count == 1
+    assert json.loads(entry.tables[EVENTS])["event_id"] == verdict["events"][0]["eventId"]
+    assert json.loads(entry.tables[REJECTED_EVENTS])["rejection_id"] == verdict["events"][1]["rejectionId"]
 
 
 def test_track_warns_of_fields_that_it_does_not_know(api: Api, redis: Redis, key: dict[str, str]) -> None:
@@ -122,10 +144,43 @@ def test_track_refuses_an_invalid_event_by_field(api: Api, key: dict[str, str]) 
 
     assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")
     assert answer.json()["code"] == "wrong_type"
-    assert answer.json()["errors"] == [{"field": "userId", "message": "userId must be a string.", "code": "wrong_type"}]
+    rejection_id = answer.json()["errors"][0]["rejectionId"]
+    assert answer.json()["errors"] == [
+        {
+            "field": "userId",
+            "message": "userId must be a string.",
+            "code": "wrong_type",
+            "rejectionId": rejection_id,
+        }
+    ]
 
 
-def test_track_batch_refuses_a_batch_without_a_valid_event(api: Api, key: dict[str, str]) -> None:
+def test_track_keeps_an_invalid_event_with_its_id_but_without_its_secrets(
+    api: Api, redis: Redis, key: dict[str, str]
+) -> None:
+    event = {"eventName": "a", "eventId": "mine", "context": {"ip": "203.0.113.7", "url": "/?token=x"}}
+
+    answer = api.client.post(_TRACK, json=event, headers=key)
+
+    row = _rejected_row_of(redis, api.environment, answer.json()["errors"][0]["rejectionId"])
+    assert json.loads(row.pop("payload")) == event | {"context": {"ip": "203.0.113.0", "url": "/?token=REDACTED"}}
+    assert row.pop("received_at")
+    assert row == {
+        "rejection_id": row["rejection_id"],
+        "event_id": "mine",
+        "event_name": "a",
+        "code": "identity_missing",
+        "field": "userId",
+        "message": "userId or anonymousId is required.",
+        "is_complete": True,
+        "rejected_by": "api",
+        "source": "ios",
+    }
+
+
+def test_track_batch_refuses_a_batch_without_a_valid_event_and_keeps_it(
+    api: Api, redis: Redis, key: dict[str, str]
+) -> None:
     answer = api.client.post(_BATCH, json={"events": [{"userId": "u"}, 3]}, headers=key)
 
     assert answer.status_code == 400
@@ -133,6 +188,8 @@ def test_track_batch_refuses_a_batch_without_a_valid_event(api: Api, key: dict[s
         ("events[0].eventName", "field_missing"),
         ("events[1]", "not_an_object"),
     ]
+    kept = [_rejected_row_of(redis, api.environment, one["rejectionId"]) for one in answer.json()["errors"]]
+    assert [row["payload"] for row in kept] == ['{"userId":"u"}', "3"]
 
 
 def test_track_reads_compressed_bodies(api: Api, key: dict[str, str]) -> None:
@@ -150,7 +207,7 @@ def test_track_reads_compressed_bodies(api: Api, key: dict[str, str]) -> None:
         ({"content": b"\xff"}, 400, "encoding_invalid"),
         ({"content": b"[]"}, 400, "events_missing"),
         ({"content": b" " * (10 * 1024 * 1024 + 1)}, 413, "body_too_large"),
-        ({"content": b"{}", "headers": {"content-type": "text/html"}}, 415, "media_type_unsupported"),
+        ({"content": b"{}", "headers": {"content-type": "multipart/form-data"}}, 415, "media_type_unsupported"),
         ({"content": b"{}", "headers": {"content-encoding": "br"}}, 415, "media_type_unsupported"),
         ({"content": b"{}", "headers": {"content-encoding": "gzip"}}, 400, "compression_invalid"),
     ],
@@ -167,7 +224,7 @@ def test_track_batch_says_what_is_wrong_with_a_body(
 def test_track_takes_only_post(api: Api, key: dict[str, str], path: str) -> None:
     answer = api.client.get(path, headers=key)
 
-    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST, OPTIONS")
 
 
 @pytest.mark.parametrize("path", [_TRACK, _BATCH])
@@ -187,6 +244,51 @@ def test_track_needs_the_permission_to_write_events(api: Api, redis: Redis) -> N
     assert _row_of(redis, api.environment, editor.json()["eventId"])["source"] == "api"
 
 
+@pytest.mark.parametrize("path", [f"{_TRACK}/", f"{_BATCH}/"])
+def test_track_takes_a_slash_at_the_end_of_its_path(api: Api, key: dict[str, str], path: str) -> None:
+    body = TRACK_EXAMPLE if "batch" not in path else BATCH_EXAMPLE
+
+    assert api.client.post(path, json=body, headers=key).status_code == 202
+
+
+def test_track_describes_the_sender(api: Api, redis: Redis, key: dict[str, str]) -> None:
+    browser = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:127.0) Gecko/20100101 Firefox/127.0"
+    server_event = {"eventName": "a", "userId": "u", "context": {"userAgent": "curl/8", "ip": "203.0.113.7"}}
+
+    own = api.client.post(_TRACK, json=TRACK_EXAMPLE, headers=key | {"user-agent": browser}).json()
+    named = api.client.post(_TRACK, json=server_event, headers=key | {"user-agent": browser}).json()
+
+    columns = ("ip", "user_agent", "device_type", "browser_name")
+    rows = [_row_of(redis, api.environment, one["eventId"]) for one in (own, named)]
+    assert [rows[0].get(name) for name in columns] == ["127.0.0.0", browser, "desktop", "Firefox"]
+    assert [rows[1].get(name) for name in columns] == ["203.0.113.0", "curl/8", "other", "curl"]
+
+
+def test_track_batch_answers_and_keeps_what_its_sender_should_look_at(
+    api: Api, redis: Redis, key: dict[str, str]
+) -> None:
+    hour_behind = datetime.now(UTC) - timedelta(hours=1)
+    event = {
+        "eventName": "a",
+        "userId": "u",
+        "timestamp": hour_behind.isoformat(),
+        "properties": {"url": "/?token=x"},
+        "pageUrl": "/",
+    }
+
+    answer = api.client.post(
+        _BATCH, json={"events": [event], "sentAt": hour_behind.isoformat(), "writeKey": "x"}, headers=key
+    )
+
+    [verdict] = answer.json()["events"]
+    codes = ["unknown_field", "secret_removed", "clock_skew_corrected"]
+    assert [one["code"] for one in verdict["warnings"]] == codes
+    assert [(one["code"], one["field"]) for one in answer.json()["warnings"]] == [("member_ignored", "writeKey")]
+    row = _row_of(redis, api.environment, verdict["eventId"])
+    assert row["warnings"] == codes
+    assert abs(row["clock_skew_ms"] - 3_600_000) < 30_000
+
+
 def test_other_paths_are_passed_on(api: Api, key: dict[str, str]) -> None:
     assert api.client.get("/health").status_code in (200, 503)
     assert api.client.post(f"{_TRACK}/nothing", headers=key).status_code == 404
@@ -204,6 +306,7 @@ def test_track_answers_503_while_valkey_is_away(tmp_path: Path) -> None:
             before = client.post(_TRACK, json=TRACK_EXAMPLE)
             process.stop()
             during = client.post(_TRACK, json=TRACK_EXAMPLE)
+            rejected = client.post(_TRACK, json={"eventName": "a"})
             process = start_valkey(tmp_path, port)
             process.wait_healthy()
             after = client.post(_TRACK, json=TRACK_EXAMPLE)
@@ -212,6 +315,7 @@ def test_track_answers_503_while_valkey_is_away(tmp_path: Path) -> None:
 
     assert (before.status_code, during.status_code, after.status_code) == (202, 503, 202)
     assert during.json()["code"] == "stream_unavailable"
+    assert (rejected.status_code, rejected.json()["code"]) == (503, "stream_unavailable")
     assert int(during.headers["retry-after"]) > 0
 
 

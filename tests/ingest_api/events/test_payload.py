@@ -1,4 +1,7 @@
+import contextlib
+import functools
 import json
+import tracemalloc
 from typing import Any
 
 import msgspec
@@ -9,7 +12,15 @@ from hypothesis import strategies as st
 from ingest_api.errors import InputInvalid
 from ingest_api.events.normalise import normalise
 from ingest_api.events.openapi import BATCH_EXAMPLE, TRACK_EXAMPLE
-from ingest_api.events.payload import REJECTION_CODES, Rejection, TrackEvent, decode_batch, decode_event
+from ingest_api.events.payload import (
+    MAX_DEPTH,
+    MAX_EVENT_BYTES,
+    REJECTION_CODES,
+    Rejection,
+    TrackEvent,
+    decode_batch,
+    decode_event,
+)
 from tests.ingest_api.events.events_given import NOW
 from warehouse.raw_events import RawEvent
 
@@ -18,6 +29,10 @@ _LONGEST = 200
 
 def _event(**fields: Any) -> dict[str, Any]:
     return {"eventName": "page_view", "userId": "u1", **fields}
+
+
+def _nested(levels: int) -> object:
+    return functools.reduce(lambda inner, _: [inner], range(levels), 1)
 
 
 def _outcome(event: object) -> TrackEvent | Rejection | RawEvent:
@@ -30,7 +45,7 @@ def _outcome(event: object) -> TrackEvent | Rejection | RawEvent:
 
 
 def _without_id(outcome: object) -> object:
-    return [getattr(outcome, name) for name in RawEvent.__slots__[1:]] if isinstance(outcome, RawEvent) else outcome
+    return msgspec.structs.asdict(outcome) | {"event_id": ""} if isinstance(outcome, RawEvent) else outcome
 
 
 def test_decode_event_reads_the_documented_body() -> None:
@@ -71,6 +86,10 @@ def test_decode_batch_reads_the_documented_body() -> None:
         (_event(properties="{}"), "not_an_object", "properties"),
         (_event(context=1), "not_an_object", "context"),
         (_event(properties={"a": "x" * 65_536}), "too_large", "properties"),
+        (_event(properties={"a": _nested(MAX_DEPTH)}), "too_deep", "properties"),
+        (_event(context={"a": _nested(MAX_DEPTH)}), "too_deep", "context"),
+        (_event(more=_nested(MAX_DEPTH)), "too_deep", "context"),
+        (_event(more="x" * MAX_EVENT_BYTES), "too_large", ""),
         (_event(timestamp="yesterday"), "timestamp_invalid", "timestamp"),
         (_event(timestamp=""), "timestamp_invalid", "timestamp"),
         (_event(timestamp=True), "wrong_type", "timestamp"),
@@ -113,7 +132,7 @@ def test_event_is_accepted_when_it_uses_each_limit_to_the_full() -> None:
 
 
 def test_event_may_leave_out_or_null_every_optional_field() -> None:
-    optional = ["anonymousId", "sessionId", "eventId", "eventType", "timestamp", "properties", "context"]
+    optional = ["anonymousId", "sessionId", "eventId", "eventType", "timestamp", "sentAt", "properties", "context"]
 
     outcome = _outcome(_event(**dict.fromkeys(optional)))
 
@@ -142,9 +161,60 @@ def test_unknown_fields_are_kept_in_the_context_and_named() -> None:
 
 
 def test_unknown_members_of_the_batch_are_named() -> None:
-    decoded = decode_batch(json.dumps({"events": [_event()], "sentAt": 1}).encode())
+    decoded = decode_batch(json.dumps({"events": [_event()], "sentAt": 1, "writeKey": "wk"}).encode())
 
-    assert decoded.ignored_members == ["sentAt"]
+    assert decoded.ignored_members == ["writeKey"]
+
+
+def test_unknown_members_of_the_batch_are_not_listed_when_they_are_very_many() -> None:
+    members = ",".join(f'"{number}":0' for number in range(1_000_000))
+
+    decoded = decode_batch(f'{{{members},"events":[{json.dumps(_event())}]}}'.encode())
+
+    assert (len(decoded.events), decoded.ignored_members) == (1, [""])
+
+
+@pytest.mark.parametrize("more", [{}, {"pageUrl": "/x"}])
+def test_time_of_sending_is_read_beside_the_events_and_in_each(more: dict[str, object]) -> None:
+    body = json.dumps({"events": [_event(sentAt=[1]), _event(**more)], "sentAt": "2026-01-31"}).encode()
+
+    decoded = decode_batch(body)
+
+    first, second = decoded.events
+    assert isinstance(first, TrackEvent)
+    assert isinstance(second, TrackEvent)
+    assert (decoded.sent_at, bytes(first.sent_at), bytes(second.sent_at)) == (b'"2026-01-31"', b"[1]", b"null")
+
+
+@pytest.mark.parametrize("more", [{}, {"pageUrl": "/x"}, {"userId": 5}])
+def test_texts_are_the_events_as_they_were_sent(more: dict[str, object]) -> None:
+    events = [json.dumps(_event(n=1.50)), json.dumps(_event(**more))]
+
+    in_batch = decode_batch(f'{{"events": [{events[0]},  {events[1]}]}}'.encode()).texts()
+    alone = decode_event(events[1].encode()).texts()
+
+    assert [bytes(text).decode() for text in in_batch] == events
+    assert [bytes(text).decode() for text in alone] == events[1:]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"events":[' + b"1," * 5_000_000 + b"1]}",
+        b'{"events":[' + b'{"eventName":"a","userId":"u"},' * 400_000 + b"1]}",
+        b'{"events":[' + b"9" * 5_000 + b",1" * 5_000_000 + b"]}",
+        b'{"events":[{' + b",".join(b'"%d":0' % number for number in range(600_000)) + b"}]}",
+        b'{"events":[{"eventName":"a","userId":"u","properties":[' + b"1," * 5_000_000 + b"1]}]}",
+    ],
+)
+def test_a_hostile_body_takes_bounded_memory(body: bytes) -> None:
+    tracemalloc.start()
+    with contextlib.suppress(InputInvalid):
+        decode_batch(body)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert most < 8 * len(body)
 
 
 @pytest.mark.parametrize(
@@ -278,7 +348,9 @@ def test_any_bytes_are_answered(body: bytes) -> None:
         '{"a":1,"a":2}',
         '{"a":' + "9" * 5000 + "}",
         '{"a":1e999}',
-        '{"a":' + "[" * 500 + "]" * 500 + "}",
+        '{"a":' + "[" * 127 + "]" * 127 + "}",
+        '{"a":"' + "[{" * 500 + '\\\\\\""}',
+        '{"a":[' + ",".join(["[]"] * 500) + "]}",
         '{"\\u0000":"\\u0000"}',
         '{"a":{"b":1},"a.b":2}',
     ],
