@@ -18,14 +18,20 @@ from command_line.importing import import_rows
 from command_line.row_mapping import read_mapping
 from command_line.verification.data_sets import DATA_SETS, Comparison, DataSet
 from command_line.verification.marts import Marts
-from local_stack.config import PROJECT_ROOT, StackSettings, bypass_proxies
-from local_stack.credentials import load_or_create_credentials
+from local_stack.config import PROJECT_ROOT, bypass_proxies
 from local_stack.event_stream import wait_until_drained
 from local_stack.ports import free_port
 from local_stack.process import ProcessFailed, Program
 from local_stack.processes import Programs, console_script
 from local_stack.stack import Stack, StopRequested
-from local_stack.startup import apply_migrations, issue_access, start_engines, start_ingest, warehouse_settings
+from local_stack.startup import (
+    apply_migrations,
+    issue_access,
+    programs_on_free_ports,
+    start_engines,
+    start_ingest,
+    warehouse_settings,
+)
 from local_stack.state_directory import StateDirectory
 from local_stack.supervisor import stop_requested
 from local_stack.valkey_server import valkey_url
@@ -82,11 +88,7 @@ def verify(
 def temporary_engines(console: Console) -> Iterator[tuple[Stack, Programs]]:
     """Run Valkey and ClickHouse on free ports, their data in a directory that is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="analytics-verify-") as directory, Stack(stop_requested()) as stack:
-        settings = StackSettings(
-            state_dir=Path(directory), clickhouse_port=free_port(), valkey_port=free_port(), port_offset=0
-        )
-        state = StateDirectory(settings.state_dir)
-        programs = Programs(settings, state, load_or_create_credentials(state.credentials_file))
+        programs = programs_on_free_ports(Path(directory))
         start_engines(stack, programs, console.print)
         yield stack, programs
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from ingest_api.events.entries import EVENTS, unpack
 from ingest_api.events.stream import stream_keys
 from tests.conftest import Valkey
 from tests.ingest_api.serving import api_settings, nowhere, serving, write_key_for
@@ -25,7 +26,11 @@ class Receiver:
     def rows(self) -> list[dict[str, Any]]:
         """The accepted events in order, with their properties decoded."""
         entries = self.redis.xrange(stream_keys(self.environment).events)
-        rows = [json.loads(line) for _, fields in entries for line in fields[b"b"].splitlines()]
+        rows = [
+            json.loads(line)
+            for entry_id, fields in entries
+            for line in unpack(entry_id, fields).tables[EVENTS].splitlines()
+        ]
         return [row | {"properties": json.loads(row["properties"], parse_float=str)} for row in rows]
 
 

@@ -1,3 +1,4 @@
+import uuid
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -5,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from command_line.row_mapping import EventMapping, UnmappableRow, WrongMapping, read_mapping
+from command_line.row_mapping import EventMapping, UnmappableRow, WrongMapping, read_mapping, row_id
 from command_line.row_sources import Row
 
 
@@ -50,6 +51,9 @@ def _event(mapping: dict[str, str], row: Row, *, columns_known: bool = True) -> 
         ({"properties.a:number": "a"}, {"a": "1.10"}, {"properties": {"a": Decimal("1.10")}}),
         ({"properties.a:boolean": "a"}, {"a": "TRUE"}, {"properties": {"a": True}}),
         ({"properties.a:json": "a"}, {"a": "[1]"}, {"properties": {"a": [1]}}),
+        ({"properties.a": "a"}, {"a": 5}, {"properties": {"a": 5}}),
+        ({"properties.r": "{{ result }}{{ row['result'] }}"}, {"result": "x"}, {"properties": {"r": "xx"}}),
+        ({"properties.r": "{{ a ~ '%}' }}"}, {"a": "x"}, {"properties": {"r": "x%}"}}),
         ({"properties": "p"}, {"p": {"a": 1}}, {"properties": {"a": 1}}),
         ({"properties": "p"}, {"p": '{"a":1}'}, {"properties": {"a": 1}}),
         ({"properties": "p", "properties.b": "b"}, {"p": {"a": 1}, "b": 2}, {"properties": {"a": 1, "b": 2}}),
@@ -89,6 +93,38 @@ def test_mapping_without_entries_takes_columns_named_like_fields() -> None:
     assert event == {"eventName": "a", "userId": "u", "properties": {"page": "/"}, "eventId": "id1"}
 
 
+def test_expressions_see_each_row_anew() -> None:
+    mapping = EventMapping(
+        {"eventName": "'e'", "properties.a": "{{ b or 'none' }}", "properties.c": "{{ c }}"}, ("b", "c")
+    )
+    rows = [{"b": "1", "c": "x"}, {"b": "", "c": "y"}, {"b": "3", "c": ""}]
+
+    events = [mapping.event(row, "file", number) for number, row in enumerate(rows)]
+
+    assert [event and event["properties"] for event in events] == [
+        {"a": "1", "c": "x"},
+        {"a": "none", "c": "y"},
+        {"a": "3"},
+    ]
+
+
+def test_mapping_leaves_the_row_as_it_was() -> None:
+    row = {"p": {"a": 1}, "b": 2}
+
+    EventMapping({"eventName": "'e'", "properties": "p", "properties.b": "b"}, ("p", "b")).event(row, "file", 1)
+
+    assert row == {"p": {"a": 1}, "b": 2}
+
+
+@pytest.mark.parametrize("name", ["purchase", "käse", ""])
+def test_event_id_of_a_row_is_a_uuid_of_version_five(name: str) -> None:
+    namespace = uuid.UUID("6f9c2f3e-52c4-5e0b-9d3c-0c1f1f6f2a11")
+
+    found = [row_id("f" * 64, number, name) for number in range(100)]
+
+    assert found == [str(uuid.uuid5(namespace, f"{'f' * 64}/{number}/{name}")) for number in range(100)]
+
+
 def test_event_ids_depend_on_file_row_and_name_only() -> None:
     def event_id(name: str, identity: str, number: int, user: str = "u") -> str:
         event = EventMapping({"eventName": f"'{name}'", "userId": "u"}, ("u",)).event({"u": user}, identity, number)
@@ -115,6 +151,8 @@ def test_event_ids_depend_on_file_row_and_name_only() -> None:
         ({"properties.a": "{{ a|decimal }}"}, {"a": "x"}, "properties.a"),
         ({"properties.a": "{{ 1 / (a|int) }}"}, {"a": "0"}, "properties.a"),
         ({"properties.a": "{{ a.b.c }}"}, {"a": "0"}, "properties.a"),
+        ({"properties.a": "{{ a.b }}"}, {"a": "0"}, "properties.a"),
+        ({"timestamp": "t"}, {"t": "  "}, "timestamp"),
     ],
 )
 def test_mapping_names_the_field_of_a_row_that_cannot_be_mapped(mapping: dict[str, str], row: Row, field: str) -> None:
