@@ -43,3 +43,14 @@
 {% macro final() -%}
     {{- 'final' if model.resource_type != 'unit_test' -}}
 {%- endmacro %}
+
+{# Which staged events count: those of people, not of bots nor of the service itself. #}
+{% macro is_counted() -%}
+    event_name not in ({{ quoted(var('synthetic_events')) }})
+    {%- if not var('include_bots') %} and not is_bot{% endif %}
+{%- endmacro %}
+
+{# Whether an id stands for one person; vars: shared_ids. #}
+{% macro is_personal(identifier) -%}
+    {{ identifier }} != '' and lower({{ identifier }}) not in ({{ quoted(var('shared_ids')) }})
+{%- endmacro %}

@@ -37,3 +37,12 @@
         {%- endfor -%}
     {%- endif -%}
 {%- endmacro %}
+
+{# Visitors and days that a replay request asks for since this model's last run. #}
+{% macro replayed_visitor_days(high) -%}
+    select
+        visitor_id,
+        arrayJoin({{ dates_between('toDate(first_at)', 'toDate(last_at)') }}) as event_date
+    from {{ source('ops', 'replay_requests') }}
+    where requested_at > {{ low_watermark() }} and requested_at <= {{ high }}
+{%- endmacro %}

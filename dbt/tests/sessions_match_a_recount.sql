@@ -12,8 +12,8 @@ separated as (
             partition by visitor_id, client_session_id order by occurred_at
             rows between unbounded preceding and current row
         ) + {{ session_gap('client_session_id') }} as is_session_start
-    from {{ ref('stg_events') }} final
-    where {{ sampled }} and inserted_at <= {{ committed_watermark('int_sessions') }}
+    from {{ ref('int_events') }} final
+    where {{ sampled }} and _version <= {{ committed_watermark('int_sessions') }}
 ),
 
 expected as (

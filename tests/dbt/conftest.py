@@ -23,6 +23,7 @@ class Dbt:
     settings: WarehouseSettings
     directory: Path
     variables: Mapping[str, Any] = field(default_factory=dict)
+    project: Path = PROJECT
     _parsed: dbtRunner | None = None
 
     def __call__(self, *arguments: str) -> None:
@@ -32,7 +33,8 @@ class Dbt:
         self._invoke(self._parsed, arguments)
 
     def _invoke(self, runner: dbtRunner, arguments: Sequence[str]) -> Any:
-        common = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--log-level-file", "none", "--quiet"]
+        places = ["--project-dir", str(self.project), "--profiles-dir", str(self.project)]
+        common = [*places, "--log-level-file", "none", "--quiet"]
         if self.variables:
             common += ["--vars", json.dumps(self.variables)]
         # Other people's deprecations are not our failures.

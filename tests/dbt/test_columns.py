@@ -22,7 +22,8 @@ def test_every_column_of_every_table_carries_its_description(dbt: Dbt, client: C
         parameters={"databases": databases},
     ).result_rows
 
-    assert len({table for table, _, _ in columns}) == 15
+    nodes = dbt.manifest()["nodes"].values()
+    assert {table for table, _, _ in columns} == {n["name"] for n in nodes if n["resource_type"] in ("model", "seed")}
     assert [f"{table}.{name}" for table, name, comment in columns if not comment] == []
 
 

@@ -21,12 +21,12 @@ def dbt(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Dbt:
 def client(dbt: Dbt) -> Iterator[Client]:
     client = connect(dbt.settings)
     rows = [
-        ["e1", "page_view", "ann", KEPT, "{}"],
-        ["e2", "page_view", "bob", ERASED, "{}"],
-        ["e3", "purchase", "bob", ERASED, '{"revenue":5}'],
+        ["e1", "page_view", "ann", "", KEPT, "{}"],
+        ["e2", "page_view", "", "phone", ERASED, "{}"],
+        ["e3", "purchase", "bob", "phone", ERASED, '{"revenue":5}'],
     ]
-    columns = ["event_id", "event_name", "user_id", "occurred_at", "properties", "received_at"]
-    client.insert("events", [[*r, r[3]] for r in rows], column_names=columns, database=dbt.settings.database("raw"))
+    columns = ["event_id", "event_name", "user_id", "anonymous_id", "occurred_at", "properties", "received_at"]
+    client.insert("events", [[*r, r[4]] for r in rows], column_names=columns, database=dbt.settings.database("raw"))
     yield client
     client.close()
 
@@ -35,9 +35,11 @@ def test_marts_lose_an_erased_visitor_even_where_a_month_becomes_empty(dbt: Dbt,
     dbt("build", "--exclude-resource-type", "unit_test")
 
     for table in ("raw`.events", "staging`.stg_events"):
-        owner = "user_id" if table.startswith("raw") else "visitor_id"
-        client.command(f"DELETE FROM `{dbt.settings.clickhouse_database}_{table} WHERE {owner} = 'bob'")
-    client.command(f"DELETE FROM `{dbt.settings.database('intermediate')}`.int_visitors WHERE visitor_id = 'bob'")
+        client.command(
+            f"DELETE FROM `{dbt.settings.clickhouse_database}_{table} WHERE user_id = 'bob' OR anonymous_id = 'phone'"
+        )
+    links = f"`{dbt.settings.database('intermediate')}`.int_identity_links"
+    client.command(f"DELETE FROM {links} WHERE user_id = 'bob'")
     client.insert(
         "replay_requests",
         [["bob", ERASED, ERASED, "erasure"]],
@@ -67,3 +69,9 @@ def test_marts_lose_an_erased_visitor_even_where_a_month_becomes_empty(dbt: Dbt,
         f"countIf(metric = 'gross_revenue') FROM `{marts}`.kpis_daily"
     )
     assert totals.result_rows == [(1, 1, 0)]
+    states = dbt.settings.database("intermediate")
+    left = {
+        table: client.query(f"SELECT count() FROM `{states}`.{table} FINAL WHERE visitor_id IN ('bob', 'phone')")
+        for table in ("int_identities", "int_events", "int_days_by_visitor", "int_visitor_days", "int_sessions")
+    }
+    assert {table: answer.result_rows[0][0] for table, answer in left.items()} == dict.fromkeys(left, 0)

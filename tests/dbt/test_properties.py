@@ -29,6 +29,9 @@ HOSTILE = [
     "{\"revenue\":'1'}",
     '{"revenue":"1,000.00"}',
     '{"url":"https://","page":"://","path":"?"}',
+    '{"url":"https://a/?utm_source=%ff%00&gclid=%","referrer":"://","utm_medium":["x"],"utmTerm":{"a":1}}',
+    '{"page":["a","b"],"campaign":[1,2,3],"os":{"name":["x"]},"device":[[]],"location":7,"country":{"a":1}}',
+    '{"$current_url":"https://[::1]/","$referrer":"https://1.2.3.4:80/","os":"{","device":"{\\"type\\":1"}',
 ]
 
 

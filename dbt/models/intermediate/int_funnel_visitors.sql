@@ -7,13 +7,13 @@
         indexes=[minmax_index('_version')],
         group='growth',
         post_hook=[
-            "{{ commit_funnel_declaration(['stg_events', 'int_visitor_days']) }}",
-            "{{ commit_watermark(['stg_events', 'int_visitor_days']) }}"
+            "{{ commit_funnel_declaration(['int_events', 'int_visitor_days']) }}",
+            "{{ commit_watermark(['int_events', 'int_visitor_days']) }}"
         ]
     )
 }}
 
-{%- set high = high_watermark(['stg_events', 'int_visitor_days']) %}
+{%- set high = high_watermark(['int_events', 'int_visitor_days']) %}
 {%- set funnels = funnel_definitions() %}
 {%- set is_update = is_incremental() and not funnels_changed() and not is_bulk() %}
 
@@ -59,9 +59,9 @@ step_events as (
         event_date,
         occurred_at,
         event_name
-    from {{ ref('stg_events') }} {{ final() }}
+    from {{ ref('int_events') }} {{ final() }}
     where
-        inserted_at <= {{ high }}
+        _version <= {{ high }}
         and event_name in (select arrayJoin(steps) from definitions)
         {% if is_update %}
             and (event_date, visitor_id) in (select event_date, visitor_id from needed)

@@ -5,7 +5,7 @@
         order_by=['order_id', 'currency', 'order_date'],
         indexes=[minmax_index('_version')],
         settings={'index_granularity': 512},
-        post_hook="{{ commit_watermark(['stg_events']) }}"
+        post_hook="{{ commit_watermark(['int_events']) }}"
     )
 }}
 
@@ -16,12 +16,13 @@ arrived as (
         order_id,
         currency,
         min(event_date) as order_date
-    from {{ ref('stg_events') }}
+    from {{ ref('int_events') }}
     where
         revenue_kind = 'sale'
-        and inserted_at <= {{ high_watermark(['stg_events']) }}
+        and _is_deleted = 0
+        and _version <= {{ high_watermark(['int_events']) }}
         {% if is_incremental() %}
-            and inserted_at > {{ low_watermark() }}
+            and _version > {{ low_watermark() }}
         {% endif %}
     group by order_id, currency
 )
@@ -58,5 +59,5 @@ select
     order_id,
     currency,
     order_date,
-    {{ high_watermark(['stg_events']) }} as _version
+    {{ high_watermark(['int_events']) }} as _version
 from first_days

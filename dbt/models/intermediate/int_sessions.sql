@@ -7,12 +7,14 @@
         order_by=['end_date', 'visitor_id', 'client_session_id', 'started_at'],
         partition_by='toYYYYMM(end_date)',
         indexes=[minmax_index('_version'), minmax_index('session_date'), minmax_index('length_days')],
-        post_hook="{{ commit_watermark(['stg_events', 'int_visitor_days']) }}"
+        post_hook="{{ commit_watermark(['int_events', 'int_visitor_days']) }}"
     )
 }}
 
-{%- set high = high_watermark(['stg_events', 'int_visitor_days']) %}
+{%- set high = high_watermark(['int_events', 'int_visitor_days']) %}
 {%- set is_update = is_incremental() and not is_bulk() %}
+{%- set origin = ['utm_source', 'utm_medium', 'utm_campaign', 'click_id', 'referrer_host'] %}
+{%- set device = ['source', 'country', 'device_type', 'os_name', 'browser_name'] %}
 {%- set in_stream -%}
     partition by visitor_id, client_session_id order by occurred_at, event_id
     rows between unbounded preceding and current row
@@ -22,29 +24,24 @@ with
 
 {% if is_update %}
     touched as (
-        select activity_date as event_date, visitor_id
-        from {{ ref('int_visitor_days') }}
-        where _version > {{ low_watermark() }}
+        select activity_date as event_date, visitor_id from {{ ref('int_visitor_days') }} where _version > {{ low_watermark() }}
     ),
 
     -- The key begins with the last day: a session near a touched day ends within two days of it, or lasted for days itself.
     candidates as (
         select * from {{ this }}
-        where
-            (end_date, visitor_id) in (
-                select arrayJoin({{ dates_between('event_date - 1', 'event_date + 2') }}), visitor_id from touched
-            )
+        where (end_date, visitor_id) in (
+            select arrayJoin({{ dates_between('event_date - 1', 'event_date + 2') }}), visitor_id from touched
+        )
         union distinct
         select * from {{ this }}
         where
-            length_days > 1
-            and visitor_id in (select visitor_id from touched)
+            length_days > 1 and visitor_id in (select visitor_id from touched)
             and end_date >= (select min(event_date) - 1 from touched)
     ),
 
     stored as (
-        select
-            {{ key }},
+        select {{ key }},
             argMax(ended_at, _version) as last_event_at,
             argMax(row_hash, _version) as stored_hash,
             argMax(_is_deleted, _version) as was_deleted
@@ -55,8 +52,7 @@ with
     -- Deleted rows take part: if a run died between a deletion and its replacement, this one finds those events again.
     near as (
         select distinct stored.*
-        from stored
-        inner join touched on stored.visitor_id = touched.visitor_id
+        from stored inner join touched on stored.visitor_id = touched.visitor_id
         where
             touched.event_date between toDate(stored.started_at - {{ session_gap('stored.client_session_id') }})
             and toDate(stored.last_event_at + {{ session_gap('stored.client_session_id') }})
@@ -64,8 +60,7 @@ with
 
     near_spans as (
         select visitor_id, client_session_id, groupArray((started_at, last_event_at)) as spans
-        from near
-        group by visitor_id, client_session_id
+        from near group by visitor_id, client_session_id
     ),
 
     concerned as (
@@ -77,28 +72,26 @@ with
 {% endif %}
 -- Whole touched days and whole sessions near them: no session among these events reaches beyond them.
 events as (
-    select staged.*
-    from {{ ref('stg_events') }} as staged {{ final() }}
+    select present.*
+    from {{ ref('int_events') }} as present {{ final() }}
     {% if is_update %}
         left join near_spans
-            on staged.visitor_id = near_spans.visitor_id and staged.client_session_id = near_spans.client_session_id
+            on present.visitor_id = near_spans.visitor_id and present.client_session_id = near_spans.client_session_id
     {% endif %}
     where
-        staged.inserted_at <= {{ high }}
+        present._version <= {{ high }}
         {% if is_update %}
-            and (staged.event_date, staged.visitor_id) in (select event_date, visitor_id from concerned)
+            and (present.event_date, present.visitor_id) in (select event_date, visitor_id from concerned)
             and (
-                (staged.event_date, staged.visitor_id) in (select event_date, visitor_id from touched)
-                or arrayExists(span -> staged.occurred_at between span.1 and span.2, near_spans.spans)
+                (present.event_date, present.visitor_id) in (select event_date, visitor_id from touched)
+                or arrayExists(span -> present.occurred_at between span.1 and span.2, near_spans.spans)
             )
         {% endif %}
 ),
 
 separated as (
-    select
-        *,
-        occurred_at > lagInFrame(occurred_at, 1, occurred_at) over ({{ in_stream }})
-        + {{ session_gap('client_session_id') }} as is_session_start
+    select *, occurred_at > lagInFrame(occurred_at, 1, occurred_at) over ({{ in_stream }})
+    + {{ session_gap('client_session_id') }} as is_session_start
     from events
 ),
 
@@ -111,7 +104,8 @@ sessions as (
         client_session_id,
         min(occurred_at) as started_at,
         lower(hex(sipHash128(visitor_id, client_session_id, toUnixTimestamp64Milli(min(occurred_at))))) as session_id,
-        max(user_id) as user_id,
+        -- Anonymous events of a person that is known by now belong to the user as well.
+        maxIf(visitor_id, user_id != '' or anonymous_id != visitor_id) as user_id,
         toDate(min(occurred_at)) as session_date,
         toUInt16(dateDiff('day', min(occurred_at), max(occurred_at))) as length_days,
         max(occurred_at) as ended_at,
@@ -123,15 +117,22 @@ sessions as (
         uniqExactIf(currency, revenue_kind = 'sale') > 1 as is_mixed,
         if(is_mixed, 0, sumIf(coalesce(revenue_amount, 0), revenue_kind = 'sale')) as revenue_amount,
         toLowCardinality(if(is_mixed, 'mixed', anyIf(currency, revenue_kind = 'sale'))) as currency,
-        toLowCardinality(argMin(source, (occurred_at, event_id))) as source
+        argMin(({{ device | join(', ') }}), (occurred_at, event_id)) as first_event,
+        argMinIf(({{ origin | join(', ') }}), (occurred_at, event_id), concat({{ origin | join(', ') }}, page) != '') as entry
     from numbered
     group by visitor_id, client_session_id, session_number
 ),
 
-fresh as (select * except (is_mixed), sipHash64(*) as row_hash from sessions)
+named as (
+    select * except (is_mixed, first_event, entry)
+        {% for column in device %}, toLowCardinality(first_event.{{ loop.index }}) as {{ column }}{% endfor %}
+        {% for column in origin %}, toLowCardinality(entry.{{ loop.index }}) as {{ column }}{% endfor %}
+    from sessions
+),
 
-select *, {{ high }} as _version, toUInt8(0) as _is_deleted
-from fresh
+fresh as (select *, sipHash64(*) as row_hash from named)
+
+select *, {{ high }} as _version, toUInt8(0) as _is_deleted from fresh
 {% if is_update %}
     where ({{ key }}, row_hash) not in (select {{ key }}, stored_hash from stored where was_deleted = 0)
 {% elif is_incremental() %}

@@ -5,125 +5,80 @@
         order_by=['activity_date', 'visitor_id'],
         partition_by='toYYYYMM(activity_date)',
         indexes=[minmax_index('_version')],
-        post_hook="{{ commit_watermark(['stg_events', 'int_visitors']) }}"
+        post_hook="{{ commit_watermark(['int_events', 'int_days_by_visitor']) }}"
     )
 }}
 
-{%- set high = high_watermark(['stg_events', 'int_visitors']) %}
+{%- set high = high_watermark(['int_events', 'int_days_by_visitor']) %}
 
 with
 
 {% if is_incremental() %}
     touched as (
-        select distinct
-            visitor_id,
-            event_date
-        from {{ ref('stg_events') }}
-        where inserted_at > {{ low_watermark() }} and inserted_at <= {{ high }}
+        select distinct visitor_id, event_date
+        from {{ ref('int_events') }}
+        where _version > {{ low_watermark() }} and _version <= {{ high }}
         union distinct
-        select
-            visitor_id,
-            arrayJoin({{ dates_between('toDate(first_at)', 'toDate(last_at)') }}) as event_date
-        from {{ source('ops', 'replay_requests') }}
-        where requested_at > {{ low_watermark() }} and requested_at <= {{ high }}
+        {{ replayed_visitor_days(high) }}
     ),
 
-    first_days as (
-        select
-            visitor_id,
-            min(first_date) as first_date,
-            groupArray(first_date) as former_dates
-        from {{ ref('int_visitors') }}
-        where visitor_id in (select visitor_id from touched)
-        group by visitor_id
-    ),
-
-    -- When the first day of a visitor moves back, the day that was the first until now changes as well.
-    concerned as (
-        select
-            event_date,
-            visitor_id
-        from touched
-        union distinct
-        select
-            activity_date,
-            visitor_id
-        from {{ this }} {{ final() }}
-        where
-            (activity_date, visitor_id) in (
-                select
-                    arrayJoin(arrayFilter(former_date -> former_date > first_date, former_dates)),
-                    visitor_id
-                from first_days
-            )
-            and is_first_day
-    ),
-
-{% else %}
-    first_days as (
-        select
-            visitor_id,
-            min(first_date) as first_date
-        from {{ ref('int_visitors') }}
-        group by visitor_id
-    ),
+    touched_visitors as (select visitor_id, min(event_date) as first_touched_date from touched group by visitor_id),
 
 {% endif %}
 
-counted as (
+days as (
     select
-        event_date as activity_date,
+        activity_date,
         visitor_id,
-        count() as event_count
-    from {{ ref('stg_events') }} {{ final() }}
-    where
-        inserted_at <= {{ high }}
-        {% if is_incremental() %}
-            and (event_date, visitor_id) in (select event_date, visitor_id from concerned)
-        {% endif %}
-    group by activity_date, visitor_id
-),
-
-present as (
-    select
-        counted.activity_date,
-        counted.visitor_id,
-        counted.event_count,
-        counted.activity_date = first_days.first_date as is_first_day,
-        0 as is_deleted
-    from counted
-    inner join first_days on counted.visitor_id = first_days.visitor_id
+        event_count,
+        activity_date = min(activity_date) over (partition by visitor_id) as is_first_day
+    from {{ ref('int_days_by_visitor') }} {{ final() }}
+    {% if is_incremental() %}
+        where visitor_id in (select visitor_id from touched_visitors)
+    {% endif %}
 )
 
 {% if is_incremental() %}
     ,
 
-    -- Days whose events were all erased.
-    vanished as (
-        select
-            activity_date,
-            visitor_id,
-            0 as event_count,
-            0 as is_first_day,
-            1 as is_deleted
-        from {{ this }} {{ final() }}
-        where
-            (activity_date, visitor_id) in (select event_date, visitor_id from concerned)
-            and (activity_date, visitor_id) not in (select activity_date, visitor_id from counted)
+    -- The earliest of the untouched days: it becomes the first day, or is it no longer, when a day before it has changed.
+    settled as (
+        select visitor_id, min(activity_date) as first_settled_date
+        from days
+        where (visitor_id, activity_date) not in (select visitor_id, event_date from touched)
+        group by visitor_id
+    ),
+
+    concerned as (
+        select event_date as activity_date, visitor_id from touched
+        union distinct
+        select settled.first_settled_date, settled.visitor_id
+        from settled
+        inner join touched_visitors on settled.visitor_id = touched_visitors.visitor_id
+        where touched_visitors.first_touched_date < settled.first_settled_date
     )
 {% endif %}
 
 select
     activity_date,
     visitor_id,
-    toUInt32(event_count) as event_count,
+    event_count,
     toBool(is_first_day) as is_first_day,
     {{ high }} as _version,
-    toUInt8(is_deleted) as _is_deleted
-from (
-    select * from present
-    {% if is_incremental() %}
-        union all
-        select * from vanished
-    {% endif %}
-)
+    toUInt8(0) as _is_deleted
+from days
+{% if is_incremental() %}
+    where (activity_date, visitor_id) in (select activity_date, visitor_id from concerned)
+    union all
+    select
+        activity_date,
+        visitor_id,
+        toUInt32(0),
+        false,
+        {{ high }},
+        toUInt8(1)
+    from {{ this }} {{ final() }}
+    where
+        (activity_date, visitor_id) in (select activity_date, visitor_id from concerned)
+        and (activity_date, visitor_id) not in (select activity_date, visitor_id from days)
+{% endif %}

@@ -29,7 +29,8 @@ firsts_of_batch as (
     from arrived
     order by
         inserted_at, received_at, occurred_at,
-        sipHash64(event_name, event_type, user_id, anonymous_id, session_id, source, properties, context)
+        sipHash64(event_name, event_type, user_id, anonymous_id, session_id, source, properties, context),
+        sipHash64(clock_skew_ms, warnings, country, device_type, os_name, browser_name, is_bot)
     limit 1 by event_id
 ),
 
@@ -48,12 +49,21 @@ firsts as (
     {% endif %}
 ),
 
+-- A name of a tuple's element is the name of the member it is read from.
 extracted as (
     select
         *,
-        JSONExtract(
-            properties, 'Tuple(page String, path String, url String, currency String, order_id String)'
-        ) as known,
+        JSONExtract(properties, '{{ known_properties() }}') as known,
+        JSONExtract(context, '{{ known_context() }}') as surroundings,
+        {{ first_text(['known.page', 'known.path', 'known.`$pathname`', 'known.url', 'known.`$current_url`',
+            'known.page_location', 'surroundings.page.path', 'surroundings.page.url']) }} as location,
+        {{ first_text(['known.url', 'known.`$current_url`', 'known.page_location', 'surroundings.page.url', 'location']) }}
+            as address,
+        {{ host(first_text(['known.referrer', 'known.`$referrer`', 'known.page_referrer', 'surroundings.page.referrer'])) }}
+            as referrer,
+        {{ host('address') }} as page_host,
+        -- A program that is no browser speaks for others: what it says about them counts more than what it is itself.
+        device_type in ('', 'other') as is_program,
         -- As text and to the last digit: ClickHouse reads JSON numbers as floats, so the number is cut out of the text where
         -- its place is beyond doubt.
         multiIf(
@@ -62,64 +72,68 @@ extracted as (
             and (JSONHas(properties, 'revenue') or not isValidJSON(properties)),
             trimBoth(extract(properties, '"revenue"\\s*:\\s*("[^"]*"|[^\\s",}]+)'), '"'),
             JSONExtractString(properties, 'revenue')
-        ) as revenue_text
-    from firsts
-),
-
-typed as (
-    select
-        event_id,
-        event_name,
-        event_type,
-        if(user_id != '', user_id, anonymous_id) as visitor_id,
-        user_id,
-        anonymous_id,
-        session_id as client_session_id,
-        -- No clock is right before 1971 or a day ahead of the arrival: such an event counts when it was received.
-        if(
-            occurred_at between toDateTime64('1971-01-01 00:00:00', 3, 'UTC') and received_at + toIntervalDay(1),
-            occurred_at, received_at
-        ) as event_time,
-        received_at,
-        inserted_at,
-        source,
-        coalesce(
-            nullIf(known.page, ''), nullIf(known.path, ''), nullIf(known.url, ''), JSONExtractString(context, 'page', 'path')
-        ) as location,
-        if(position(location, '://') > 0, path(location), cutQueryStringAndFragment(location)) as page,
+        ) as revenue_text,
         multiIf(
             event_name in ({{ quoted(var('sale_events')) }}), 'sale',
             event_name in ({{ quoted(var('refund_events')) }}), 'refund',
             ''
         ) as kind,
-        {{ decimal_amount('revenue_text') }} as revenue_amount,
-        multiIf(
-            kind = '', '', known.currency = '', '{{ var('default_currency') }}', upper(trimBoth(known.currency))
-        ) as currency_code,
-        if(kind != '' and known.order_id = '', event_id, known.order_id) as order_id,
-        properties,
-        context
-    from extracted
+        -- No clock is right before 1971 or a day ahead of the arrival: such an event counts when it was received.
+        if(
+            occurred_at between toDateTime64('1971-01-01 00:00:00', 3, 'UTC') and received_at + toIntervalDay(1),
+            occurred_at, received_at
+        ) as event_time
+    from firsts
 )
 
 select
     event_id,
     event_name,
     event_type,
-    visitor_id,
+    if(user_id != '', user_id, anonymous_id) as visitor_id,
     user_id,
     anonymous_id,
-    client_session_id,
+    if(
+        event_name in ({{ quoted(var('alias_events')) }}),
+        {{ first_text(['known.previousId', 'known.previous_id', 'known.alias', 'known.`$anon_distinct_id`']) }}, ''
+    ) as previous_id,
+    session_id as client_session_id,
     event_time as occurred_at,
     toDate(event_time) as event_date,
     received_at,
     inserted_at,
+    clock_skew_ms,
+    warnings,
     source,
-    page,
+    is_bot,
+    {% for column, said in {
+        'country': first_text(['surroundings.country', 'surroundings.location.country']),
+        'device_type': said_by('surroundings.device', 'type'),
+        'os_name': said_by('surroundings.os', 'name'),
+        'browser_name': said_by('surroundings.browser', 'name'),
+    }.items() %}
+        toLowCardinality(
+            if(is_program or {{ column }} = '', {{ first_text([said, 'toString(' ~ column ~ ')']) }}, {{ column }})
+        ) as {{ column }},
+    {% endfor %}
+    if(position(location, '://') > 0, path(location), cutQueryStringAndFragment(location)) as page,
+    toLowCardinality(page_host) as page_host,
+    toLowCardinality(if({{ same_site('referrer', 'page_host') }}, '', referrer)) as referrer_host,
+    {% for part, member in {
+        'source': 'source', 'medium': 'medium', 'campaign': 'name', 'term': 'term', 'content': 'content'
+    }.items() %}
+        toLowCardinality({{ first_text(
+            ['known.utm_' ~ part, 'known.utm' ~ part | capitalize, 'surroundings.campaign.' ~ member,
+            url_parameter('address', 'utm_' ~ part)]
+        ) }}) as utm_{{ part }},
+    {% endfor %}
+    toLowCardinality({{ click_id('address', 'properties') }}) as click_id,
     toLowCardinality(kind) as revenue_kind,
-    revenue_amount,
-    toLowCardinality(currency_code) as currency,
-    order_id,
+    {{ decimal_amount('revenue_text') }} as revenue_amount,
+    toLowCardinality(
+        multiIf(kind = '', '', known.currency = '', '{{ var('default_currency') }}', upper(trimBoth(known.currency)))
+    ) as currency,
+    if(kind != '' and known.order_id = '', event_id, known.order_id) as order_id,
     properties,
     context
-from typed
+from extracted

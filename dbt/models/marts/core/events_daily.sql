@@ -4,9 +4,9 @@
         partition_by='toYYYYMM(event_date)',
         post_hook=[
             "{{ drop_emptied_partitions(
-                'event_date', changed_days('int_visitor_days', 'activity_date'), ['stg_events', 'int_visitor_days']
+                'event_date', changed_days('int_visitor_days', 'activity_date'), ['int_events', 'int_visitor_days']
             ) }}",
-            "{{ commit_watermark(['stg_events', 'int_visitor_days']) }}"
+            "{{ commit_watermark(['int_events', 'int_visitor_days']) }}"
         ]
     )
 }}
@@ -27,10 +27,10 @@ counted as (
         event_type,
         count() as event_count,
         uniqExact(visitor_id) as visitor_count,
-        {{ high_watermark(['stg_events', 'int_visitor_days']) }} as refreshed_at
-    from {{ ref('stg_events') }} {{ final() }}
+        {{ high_watermark(['int_events', 'int_visitor_days']) }} as refreshed_at
+    from {{ ref('int_events') }} {{ final() }}
     where
-        inserted_at <= {{ high_watermark(['stg_events', 'int_visitor_days']) }}
+        _version <= {{ high_watermark(['int_events', 'int_visitor_days']) }}
         {% if is_incremental() %}
             and event_date in (select event_date from days)
         {% endif %}

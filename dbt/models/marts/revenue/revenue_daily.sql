@@ -6,14 +6,14 @@
             "{{ drop_emptied_partitions(
                 'revenue_date',
                 changed_days('int_visitor_days', 'activity_date'),
-                ['stg_events', 'int_visitor_days', 'int_orders']
+                ['int_events', 'int_visitor_days', 'int_orders']
             ) }}",
-            "{{ commit_watermark(['stg_events', 'int_visitor_days', 'int_orders']) }}"
+            "{{ commit_watermark(['int_events', 'int_visitor_days', 'int_orders']) }}"
         ]
     )
 }}
 
-{%- set high = high_watermark(['stg_events', 'int_visitor_days', 'int_orders']) %}
+{%- set high = high_watermark(['int_events', 'int_visitor_days', 'int_orders']) %}
 
 with
 
@@ -34,10 +34,10 @@ lines as (
         visitor_id,
         revenue_kind,
         coalesce(revenue_amount, 0) as amount
-    from {{ ref('stg_events') }} {{ final() }}
+    from {{ ref('int_events') }} {{ final() }}
     where
         revenue_kind != ''
-        and inserted_at <= {{ high }}
+        and _version <= {{ high }}
         {% if is_incremental() %}
             and event_date in (select revenue_date from days)
         {% endif %}
