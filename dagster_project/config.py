@@ -21,3 +21,9 @@ class OrchestrationSettings(BaseSettings):
     """Least time between two runs that newly arrived events start."""
     analytics_alert_webhook_url: str = ""
     """Where a failed run is posted as JSON; empty to log only."""
+    analytics_probe_url: str = ""
+    """Address of the API to which an event is sent each minute to measure how long it takes to arrive; empty: none."""
+    analytics_probe_write_key: str = Field(default="", repr=False)
+    """Write key of that event; empty: none is sent."""
+    analytics_flush_interval: int = Field(default=30_000, ge=10, le=3_600_000)
+    """Milliseconds that the flusher lets events wait, which the probe allows for."""

@@ -6,6 +6,8 @@ from dagster_project.defs.maintenance.housekeeping import housekeeping
 from dagster_project.defs.maintenance.run_failure import failed_run_sensor
 from dagster_project.defs.raw.arrivals import new_events_sensor
 from dagster_project.defs.raw.assets import source_assets
+from dagster_project.defs.raw.freshness_probe import arrival_check, freshness_probe_sensor
+from dagster_project.defs.raw.quarantine_checks import quarantine_checks
 from dagster_project.defs.resources import DbtCommand, WarehouseResource
 from dagster_project.defs.schedules import (
     hourly_marts_job,
@@ -21,10 +23,10 @@ from dagster_project.defs.transform.watermark_checks import watermark_checks
 
 defs = dg.Definitions(
     assets=[*source_assets(manifest(), translator), models, housekeeping],
-    asset_checks=[watermark_checks, *nightly_checks()],
+    asset_checks=[watermark_checks, arrival_check, quarantine_checks, *nightly_checks()],
     jobs=[hourly_marts_job, nightly_checks_job],
     schedules=[hourly_marts_schedule, nightly_checks_schedule],
-    sensors=[new_events_sensor, failed_run_sensor],
+    sensors=[new_events_sensor, freshness_probe_sensor, failed_run_sensor],
     resources={"dbt": DbtCommand(project_dir=dbt_project()), "warehouse": WarehouseResource()},
     # A step in a process of its own imports everything again, which costs more than the step.
     executor=dg.in_process_executor,

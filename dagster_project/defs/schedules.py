@@ -2,6 +2,8 @@
 
 import dagster as dg
 
+from dagster_project.defs.raw.assets import ARRIVAL_CHECK
+from dagster_project.defs.raw.quarantine_checks import quarantine_checks
 from dagster_project.defs.transform.assets import models
 from dagster_project.defs.transform.nightly_tests import nightly_test_specs
 
@@ -9,6 +11,7 @@ from dagster_project.defs.transform.nightly_tests import nightly_test_specs
 HOURLY = (
     dg.AssetSelection.tag("hourly", "")
     | dg.AssetSelection.checks(*(key for key in models.check_keys if key.asset_key not in models.keys))
+    | dg.AssetSelection.checks(*quarantine_checks.check_keys)
 ) - dg.AssetSelection.checks(*(spec.key for spec in nightly_test_specs().values()))
 
 hourly_marts_job = dg.define_asset_job(
@@ -19,7 +22,9 @@ hourly_marts_job = dg.define_asset_job(
 
 nightly_checks_job = dg.define_asset_job(
     "nightly_checks_job",
-    selection=dg.AssetSelection.all(),
+    # The check of the probe is reported each minute without a run.
+    selection=(dg.AssetSelection.all() | dg.AssetSelection.all_asset_checks())
+    - dg.AssetSelection.checks(ARRIVAL_CHECK),
     description="Everything, with the checks that read whole tables, and the housekeeping.",
 )
 

@@ -8,6 +8,7 @@ from dagster_project.defs.resources import WarehouseResource
 from tests.dagster_project.conftest import Prepared
 from warehouse.client import Client
 from warehouse.config import WarehouseSettings
+from warehouse.raw_events import FRESHNESS_PROBE
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -33,12 +34,14 @@ def evaluate(empty: None, definitions: dg.Definitions, instance: dg.DagsterInsta
     return evaluate
 
 
-def insert_events(client: Client, settings: WarehouseSettings, *inserted_at: datetime) -> None:
-    rows = [[f"event-{at.timestamp()}-{number}", at, at, at] for number, at in enumerate(inserted_at)]
+def insert_events(
+    client: Client, settings: WarehouseSettings, *inserted_at: datetime, event_name: str = "page_view"
+) -> None:
+    rows = [[f"event-{at.timestamp()}-{number}", event_name, at, at, at] for number, at in enumerate(inserted_at)]
     client.insert(
         "events",
         rows,
-        column_names=["event_id", "occurred_at", "received_at", "inserted_at"],
+        column_names=["event_id", "event_name", "occurred_at", "received_at", "inserted_at"],
         database=settings.database("raw"),
     )
 
@@ -117,13 +120,42 @@ def test_sensor_skips_when_the_models_have_taken_everything_in(
 def test_sensor_waits_when_the_last_batch_is_younger_than_the_interval(
     evaluate: Evaluate, warehouse: Client, warehouse_settings: WarehouseSettings
 ) -> None:
-    commit_batch(warehouse, warehouse_settings, NOW - timedelta(seconds=20), NOW - timedelta(seconds=10))
-    insert_events(warehouse, warehouse_settings, NOW)
+    # Not the moment at which this module was imported, which may be minutes ago.
+    now = datetime.now(UTC)
+    commit_batch(warehouse, warehouse_settings, now - timedelta(seconds=20), now - timedelta(seconds=10))
+    insert_events(warehouse, warehouse_settings, now)
 
     result = evaluate()
 
     assert "The last batch is younger than 300 s" in skip_message(result)
     assert len(result.asset_events) == 1
+
+
+def test_sensor_sees_no_arrival_in_the_event_of_the_freshness_probe(
+    evaluate: Evaluate, warehouse: Client, warehouse_settings: WarehouseSettings
+) -> None:
+    insert_events(warehouse, warehouse_settings, NOW - timedelta(hours=1))
+    commit_batch(warehouse, warehouse_settings, NOW - timedelta(minutes=30), NOW - timedelta(minutes=29))
+    insert_events(warehouse, warehouse_settings, NOW - timedelta(seconds=9), event_name=FRESHNESS_PROBE)
+
+    result = evaluate(cursor=str((NOW - timedelta(minutes=30)).timestamp()))
+
+    assert skip_message(result) == "No event or replay request since the last batch."
+    assert result.asset_events == []
+
+
+def test_sensor_sees_an_event_among_many_of_the_freshness_probe(
+    evaluate: Evaluate, warehouse: Client, warehouse_settings: WarehouseSettings
+) -> None:
+    minutes = [NOW - timedelta(minutes=minute) for minute in range(20)]
+    insert_events(warehouse, warehouse_settings, *minutes, event_name=FRESHNESS_PROBE)
+    insert_events(warehouse, warehouse_settings, NOW - timedelta(minutes=15))
+
+    result = evaluate()
+
+    assert len(result.run_requests or []) == 1
+    [report] = result.asset_events
+    assert report.metadata["new_rows"].value == 1
 
 
 def test_sensor_asks_again_for_rows_that_the_last_batch_left_behind(

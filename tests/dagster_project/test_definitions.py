@@ -55,9 +55,10 @@ def test_every_dbt_test_is_a_check(definitions: dg.Definitions) -> None:
     assert tests <= checks
 
 
-def test_hourly_job_leaves_out_nightly_tests_and_housekeeping_and_nightly_job_nothing(
+def test_hourly_job_leaves_out_nightly_tests_and_housekeeping_and_nightly_job_only_the_probe(
     definitions: dg.Definitions,
 ) -> None:
+    from dagster_project.defs.raw.assets import ARRIVAL_CHECK
     from dagster_project.defs.transform.nightly_tests import nightly_test_specs
 
     heavy = {spec.key for spec in nightly_test_specs().values()}
@@ -66,8 +67,8 @@ def test_hourly_job_leaves_out_nightly_tests_and_housekeeping_and_nightly_job_no
     hourly = definitions.resolve_job_def("hourly_marts_job").asset_layer.asset_graph
     nightly = definitions.resolve_job_def("nightly_checks_job").asset_layer.asset_graph
 
-    assert hourly.asset_check_keys == graph.asset_check_keys - heavy
-    assert nightly.asset_check_keys == graph.asset_check_keys
+    assert hourly.asset_check_keys == graph.asset_check_keys - heavy - {ARRIVAL_CHECK}
+    assert nightly.asset_check_keys == graph.asset_check_keys - {ARRIVAL_CHECK}
     assert hourly.executable_asset_keys == {
         key for key in graph.executable_asset_keys if key.path[0] in ("staging", "intermediate", "marts")
     }
@@ -97,5 +98,6 @@ def test_schedules_and_sensors_are_on_from_the_first_start(definitions: dg.Defin
     assert {schedule.default_status for schedule in schedules.values()} == {dg.DefaultScheduleStatus.RUNNING}
     assert {name for name, status in sensors.items() if status == dg.DefaultSensorStatus.RUNNING} >= {
         "new_events_sensor",
+        "freshness_probe_sensor",
         "failed_run_sensor",
     }

@@ -39,6 +39,34 @@ def test_runs_older_than_the_limit_are_deleted_with_their_files(environment: Pre
     assert list(tmp_path.rglob(f"*{old}*")) == []
 
 
+def test_results_that_sensors_reported_are_deleted_when_they_are_old_and_those_of_runs_stay(
+    environment: Prepared, tmp_path: Path
+) -> None:
+    from dagster_project.defs.maintenance.housekeeping import delete_old_reports
+
+    key = dg.AssetCheckKey(dg.AssetKey(["raw", "events"]), "events_arrive_in_time")
+    report = dg.AssetCheckEvaluation(asset_key=key.asset_key, check_name=key.name, passed=True, metadata={})
+
+    @dg.asset_check(asset=key.asset_key)
+    def of_a_run() -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=True)
+
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        storage = instance.event_log_storage
+        dg.materialize([of_a_run], instance=instance, selection=dg.AssetSelection.all_asset_checks())
+        instance.report_runless_asset_event(report)
+        limit = datetime.now(UTC)
+        instance.report_runless_asset_event(report)
+
+        deleted = delete_old_reports(instance, limit)
+        again = delete_old_reports(instance, limit)
+
+        assert (deleted, again) == (1, 0)
+        assert len(storage.get_asset_check_execution_history(key, limit=10)) == 1
+        assert len(storage.get_logs_for_run("")) == 1
+        assert len(storage.get_asset_check_execution_history(of_a_run.check_key, limit=10)) == 1
+
+
 def test_directories_of_old_dbt_commands_are_deleted_and_the_prepared_files_stay(
     environment: Prepared, tmp_path: Path
 ) -> None:

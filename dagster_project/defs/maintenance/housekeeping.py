@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
-from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log import SqlEventLogStorage, SqliteEventLogStorage
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
 
 from dagster_project.defs.resources import WarehouseResource
 from dagster_project.defs.transform.assets import WAREHOUSE_POOL
@@ -17,6 +18,8 @@ from warehouse.config import WarehouseSettings
 RUNS_KEPT = timedelta(days=30)
 TARGETS_KEPT = timedelta(days=7)
 """dbt's logs and compiled SQL of one run, about 2 MB each."""
+REPORTS_KEPT = timedelta(days=7)
+"""Results of checks that a sensor reports without a run; the freshness probe alone reports 5 MB a day."""
 LEFTOVERS_KEPT = timedelta(days=1)
 RUNS_A_NIGHT = 2000
 """Bounds one night's work after a long pause; the next night goes on."""
@@ -38,6 +41,27 @@ def delete_old_runs(instance: dg.DagsterInstance, before: datetime) -> int:
             for path in Path(storage.path_for_shard(run_id)).parent.glob(f"{run_id}.db*"):
                 path.unlink(missing_ok=True)
     return len(records)
+
+
+def delete_old_reports(instance: dg.DagsterInstance, before: datetime) -> int:
+    """Delete the results of checks that sensors reported without a run before a moment; return how many."""
+    storage = instance.event_log_storage
+    if not isinstance(storage, SqlEventLogStorage):
+        return 0
+    events, results = SqlEventLogStorageTable, AssetCheckExecutionsTable
+    # Dagster's tables hold naive UTC.
+    moment = before.astimezone(UTC).replace(tzinfo=None)
+    old_results = results.delete().where(results.c.run_id == "", results.c.evaluation_event_timestamp < moment)
+    old_events = events.delete().where(
+        events.c.run_id == "", events.c.dagster_event_type == "ASSET_CHECK_EVALUATION", events.c.timestamp < moment
+    )
+    with storage.index_transaction() as index:
+        deleted = index.execute(old_results).rowcount
+        index.execute(old_events)
+    # SQLite keeps the events once more, in the file of the run without a name.
+    with storage.run_connection("") as shard:
+        shard.execute(old_events)
+    return deleted
 
 
 def delete_old_targets(target_directory: Path, before: datetime) -> int:
@@ -80,7 +104,8 @@ def drop_leftover_tables(client: Client, settings: WarehouseSettings, before: da
     kinds={"python"},
     owners=default_owners(manifest()),
     pool=WAREHOUSE_POOL,
-    description="Old runs, old dbt output and leftover temporary tables, deleted. Keeps runs 30 days, dbt output 7.",
+    description="Deletes old runs, old dbt output, old reports of sensors and leftover temporary tables. Runs are kept "
+    "for 30 days, output and reports for 7.",
 )
 def housekeeping(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
     """Delete each kind and say how many."""
@@ -91,6 +116,7 @@ def housekeeping(context: dg.AssetExecutionContext, warehouse: WarehouseResource
     return dg.MaterializeResult(
         metadata={
             "deleted_runs": delete_old_runs(context.instance, now - RUNS_KEPT),
+            "deleted_reports": delete_old_reports(context.instance, now - REPORTS_KEPT),
             "deleted_targets": delete_old_targets(project.project_dir / project.target_path, now - TARGETS_KEPT),
             "dropped_tables": tables,
         }

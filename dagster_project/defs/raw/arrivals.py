@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from dagster_project.config import OrchestrationSettings
+from dagster_project.defs.raw.assets import RAW_EVENTS
 from dagster_project.defs.resources import WarehouseResource
 from dagster_project.defs.schedules import hourly_marts_job
 from warehouse.client import Client
 from warehouse.config import WarehouseSettings
+from warehouse.raw_events import FRESHNESS_PROBE
 
-RAW_EVENTS = dg.AssetKey(["raw", "events"])
 STAGING_MODEL = "stg_events"
 """The model that reads the raw table: what is behind its watermark has been taken in."""
 
@@ -23,16 +24,24 @@ UNFINISHED = [
     dg.DagsterRunStatus.CANCELING,
 ]
 
+# The event of the freshness probe is no reason for a run: it comes each minute for ever. The newest other one is read
+# from the end of the table, which is in order of arrival.
 # The newest row of a model counts, not its greatest: a table that is built anew starts again at 1970.
 _ARRIVALS = """
 SELECT
-    assumeNotNull((SELECT max(inserted_at) FROM {raw:Identifier}.events)),
+    ifNull((
+        SELECT inserted_at FROM {raw:Identifier}.events
+        WHERE event_name != {probe:String} ORDER BY inserted_at DESC LIMIT 1
+    ), toDateTime64(0, 3, 'UTC')),
     assumeNotNull((SELECT max(requested_at) FROM {ops:Identifier}.replay_requests)),
     assumeNotNull((
         SELECT argMax(high_watermark, committed_at) FROM {ops:Identifier}.watermarks WHERE model = {model:String}
     )),
     assumeNotNull((SELECT max(committed_at) FROM {ops:Identifier}.watermarks)),
-    (SELECT count() FROM {raw:Identifier}.events WHERE inserted_at > {reported_until:DateTime64(3, 'UTC')})
+    (
+        SELECT count() FROM {raw:Identifier}.events
+        WHERE inserted_at > {reported_until:DateTime64(3, 'UTC')} AND event_name != {probe:String}
+    )
 """
 
 
@@ -56,7 +65,7 @@ class Arrivals:
 
 
 def read_arrivals(client: Client, settings: WarehouseSettings, reported_until: datetime) -> Arrivals:
-    """Read the state of arrivals in one statement; the maxima come from the parts' indexes, not from rows."""
+    """Read the state of arrivals in one statement, of which no part reads the whole table of events."""
     answer = client.query(
         _ARRIVALS,
         parameters={
@@ -64,6 +73,7 @@ def read_arrivals(client: Client, settings: WarehouseSettings, reported_until: d
             "ops": settings.database("ops"),
             "model": STAGING_MODEL,
             "reported_until": reported_until,
+            "probe": FRESHNESS_PROBE,
         },
     )
     return Arrivals(*answer.result_rows[0])

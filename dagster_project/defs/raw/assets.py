@@ -7,6 +7,9 @@ import dagster as dg
 
 from dagster_project.defs.transform.translator import BOOKKEEPING, LayerTranslator
 
+RAW_EVENTS = dg.AssetKey(["raw", "events"])
+ARRIVAL_CHECK = dg.AssetCheckKey(RAW_EVENTS, "events_arrive_in_time")
+
 
 def source_assets(manifest: Mapping[str, Any], translator: LayerTranslator) -> list[dg.AssetSpec]:
     """One spec for each table of data that dbt declares as a source, with its description, owner and freshness."""

@@ -17,14 +17,18 @@ def table_facts(client: Client, settings: WarehouseSettings, key: dg.AssetKey) -
     """Row count of the table `[layer, table]` and the window of arrivals that its last run took in.
 
     Returns:
-        `dagster/row_count`, and for models with a watermark `window_end` and, unless it was built anew, `window_start`.
+        `dagster/row_count`, and for models with a watermark `window_end` and, unless it was built anew, `window_start`;
+        nothing for a view: it has no rows of its own, and counting those behind it would read them all.
     """
     layer, table = key.path
-    database = settings.database(cast(Layer, layer))
-    count = client.query(
-        "SELECT count() FROM {database:Identifier}.{table:Identifier}",
-        parameters={"database": database, "table": table},
+    names = {"database": settings.database(cast(Layer, layer)), "table": table}
+    engine = client.query(
+        "SELECT engine FROM system.tables WHERE database = {database:String} AND name = {table:String}",
+        parameters=names,
     )
+    if engine.result_rows == [("View",)]:
+        return {}
+    count = client.query("SELECT count() FROM {database:Identifier}.{table:Identifier}", parameters=names)
     facts: dict[str, Fact] = {"dagster/row_count": count.result_rows[0][0]}
     watermarks = client.query(
         "SELECT high_watermark FROM {database:Identifier}.watermarks WHERE model = {model:String} "
