@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from string import Template
 
+# Threads of a reader's query run at the lowest priority, so that inserts keep their pace beside heavy ones. The engine
+# leaves that out where the operating system does not let it (CAP_SYS_NICE).
 # bi_reader may raise no limit: `<min>1</min>` because 0, which means unlimited, would pass a `<max>` alone.
 _TEMPLATE = Template("""\
 <clickhouse>
@@ -20,12 +22,14 @@ _TEMPLATE = Template("""\
             <max_memory_usage>2000000000</max_memory_usage>
             <max_execution_time>60</max_execution_time>
             <max_threads>1</max_threads>
+            <os_threads_nice_value_query>19</os_threads_nice_value_query>
             <max_result_rows>1000000</max_result_rows>
             <http_max_tries>1</http_max_tries>
             <constraints>
                 <max_memory_usage><min>1</min><max>2000000000</max></max_memory_usage>
                 <max_execution_time><min>1</min><max>60</max></max_execution_time>
                 <max_threads><min>1</min><max>2</max></max_threads>
+                <os_threads_nice_value_query><const/></os_threads_nice_value_query>
                 <max_result_rows><min>1</min><max>1000000</max></max_result_rows>
             </constraints>
         </reader>

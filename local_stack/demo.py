@@ -20,6 +20,7 @@ from local_stack.startup import warehouse_settings
 from local_stack.state_directory import Access
 from local_stack.valkey_server import valkey_url
 from warehouse.client import Client, connect
+from warehouse.raw_events import FRESHNESS_PROBE
 
 JOB = "hourly_marts_job"
 _STORED = """
@@ -29,7 +30,7 @@ WHERE JSONExtractUInt(context, 'demo', 'eventsPerDay') = {events_per_day:UInt64}
 """
 _FOREIGN = """
 SELECT count() FROM {raw:Identifier}.events
-WHERE JSONExtractUInt(context, 'demo', 'eventsPerDay') != {events_per_day:UInt64}
+WHERE JSONExtractUInt(context, 'demo', 'eventsPerDay') != {events_per_day:UInt64} AND event_name != {probe:String}
 """
 
 
@@ -55,7 +56,7 @@ def fill_shop(
     with _warehouse(programs) as client:
         parameters = {"raw": f"{programs.settings.database}_raw", "events_per_day": plan.events_per_day}
         stored: dict[str, date] = dict(client.query(_STORED, parameters=parameters).result_rows)  # type: ignore[arg-type]
-        foreign = client.query(_FOREIGN, parameters=parameters).result_rows[0][0]
+        foreign = client.query(_FOREIGN, parameters={**parameters, "probe": FRESHNESS_PROBE}).result_rows[0][0]
     first_day = min([plan.first_day(now.date()), *stored.values()])
     days = history(plan, first_day, now)
     missing = [(day, [event for event in events if event.event_id not in stored]) for day, events in days]

@@ -1,6 +1,6 @@
 """What the marts must say about the demo's events, computed from the events themselves in plain Python."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import groupby
@@ -37,12 +37,13 @@ class ShopTotals:
 def shop_totals(events: Iterable[ShopEvent]) -> ShopTotals:
     """Count what was sent, each event id once."""
     distinct = list({event.event_id: event for event in events}.values())
-    sessions = list(_sessions(distinct))
+    owners = _owners(distinct)
+    sessions = list(_sessions(distinct, owners))
     purchases = [event for event in distinct if event.event_name == "purchase"]
     refunds = [event for event in distinct if event.event_name == "refund"]
     return ShopTotals(
         events=len(distinct),
-        visitors=len({_visitor_id(event) for event in distinct}),
+        visitors=len({_visitor_id(event, owners) for event in distinct}),
         sessions=len(sessions),
         orders=len({event.properties["order_id"] for event in purchases}),
         gross_revenue=_revenue(purchases),
@@ -51,9 +52,13 @@ def shop_totals(events: Iterable[ShopEvent]) -> ShopTotals:
     )
 
 
-def _sessions(events: list[ShopEvent]) -> Iterable[list[ShopEvent]]:
+def _sessions(events: list[ShopEvent], owners: Mapping[str, str]) -> Iterable[list[ShopEvent]]:
     """Cut each visitor's events where a pause is longer than allowed; a client's session ids are respected."""
-    for (_, session_id), visit in groupby(sorted(events, key=_by_stream_and_time), _stream):
+
+    def stream(event: ShopEvent) -> tuple[str, str]:
+        return _visitor_id(event, owners), event.session_id
+
+    for (_, session_id), visit in groupby(sorted(events, key=lambda event: (stream(event), event.timestamp)), stream):
         gap = CLIENT_SESSION_GAP_MILLISECONDS if session_id else SESSION_GAP_MILLISECONDS
         session: list[ShopEvent] = []
         for event in visit:
@@ -64,16 +69,14 @@ def _sessions(events: list[ShopEvent]) -> Iterable[list[ShopEvent]]:
         yield session
 
 
-def _stream(event: ShopEvent) -> tuple[str, str]:
-    return _visitor_id(event), event.session_id
+def _owners(events: Iterable[ShopEvent]) -> Mapping[str, str]:
+    """The user with whom each device was seen first: everything that it did without a user id is theirs as well."""
+    known = sorted((event for event in events if event.user_id), key=lambda event: (event.timestamp, event.user_id))
+    return {event.anonymous_id: event.user_id for event in reversed(known)}
 
 
-def _by_stream_and_time(event: ShopEvent) -> tuple[tuple[str, str], int]:
-    return _stream(event), event.timestamp
-
-
-def _visitor_id(event: ShopEvent) -> str:
-    return event.user_id or event.anonymous_id
+def _visitor_id(event: ShopEvent, owners: Mapping[str, str]) -> str:
+    return event.user_id or owners.get(event.anonymous_id, event.anonymous_id)
 
 
 def _revenue(events: list[ShopEvent]) -> Decimal:

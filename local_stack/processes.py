@@ -85,7 +85,7 @@ class Programs:
         return Program(
             name="dagster-code",
             command=[console_script("dagster"), *arguments],
-            environment=self.environment,
+            environment={**self.environment, **self._probe()},
             log_path=self.state.log_path("dagster-code"),
             directory=PROJECT_ROOT,
             health_url=f"tcp://{LOOPBACK}:{port}",
@@ -120,6 +120,11 @@ class Programs:
             directory=PROJECT_ROOT,
             stop_timeout_seconds=4,
         )
+
+    def _probe(self) -> dict[str, str]:
+        """What the code server needs to measure freshness: known once access was issued."""
+        access = self.state.read_access()
+        return {"ANALYTICS_PROBE_URL": access.api_url, "ANALYTICS_PROBE_WRITE_KEY": access.probe_key} if access else {}
 
     def _workspace(self) -> Path:
         server = {"host": LOOPBACK, "port": self.settings.ports.dagster_code, "location_name": DEFINITIONS}

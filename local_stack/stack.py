@@ -52,6 +52,13 @@ class Stack(AbstractContextManager["Stack"]):
         self.wait_healthy(started)
         return started
 
+    def replace(self, process: Process, program: Program | None = None) -> Process:
+        """Start a process that ended anew, or another program in its place, without waiting until it is healthy."""
+        fresh = Process(program or process.program)
+        for places in (self.processes, *self._groups):
+            places[:] = [fresh if one is process else one for one in places]
+        return fresh
+
     def wait_healthy(self, processes: Sequence[Process]) -> None:
         """Wait for processes that were launched; the same errors as `start`."""
         for process in processes:

@@ -3,19 +3,22 @@
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from pydantic import SecretStr
 
 from local_stack.clickhouse_users import write_users_file
 from local_stack.config import PROJECT_ROOT, StackSettings
-from local_stack.ports import LOOPBACK, is_taken
+from local_stack.credentials import load_or_create_credentials
+from local_stack.ports import LOOPBACK, free_port, is_taken
 from local_stack.process import Process, ProcessFailed
 from local_stack.processes import Programs
 from local_stack.stack import Stack
-from local_stack.state_directory import Access
+from local_stack.state_directory import Access, StateDirectory
 from warehouse.client import StatementRefused, WarehouseUnavailable, connect
 from warehouse.config import WarehouseSettings
 from warehouse.migrate import MigrationDrift, migrate
@@ -26,6 +29,46 @@ TOKEN_DAYS = 90
 
 class PortTaken(RuntimeError):
     """Something else listens where one of our servers should; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class IngestStack:
+    """A running stack without Dagster and how to get in."""
+
+    stack: Stack
+    programs: Programs
+    access: Access
+
+
+def programs_on_free_ports(directory: Path) -> Programs:
+    """Return the programs of a stack that keeps everything below `directory` and is in nobody's way."""
+    state = StateDirectory(directory)
+    settings = StackSettings(
+        state_dir=directory,
+        api_port=free_port(),
+        clickhouse_port=free_port(),
+        valkey_port=free_port(),
+        dagster_port=free_port(),
+        dagster_code_port=free_port(),
+        # An offset from the environment would move the ports off those that are free.
+        port_offset=0,
+    )
+    return Programs(settings, state, load_or_create_credentials(state.credentials_file))
+
+
+@contextmanager
+def ingest_stack(directory: Path) -> Iterator[IngestStack]:
+    """Run what takes events in, its data below `directory` and its ports free ones, until the block is left.
+
+    Raises:
+        ProcessFailed: a process did not come up.
+    """
+    programs = programs_on_free_ports(directory)
+    with Stack() as stack:
+        start_engines(stack, programs, lambda _: None)
+        apply_migrations(programs)
+        start_ingest(stack, programs)
+        yield IngestStack(stack, programs, issue_access(programs))
 
 
 def check_ports(settings: StackSettings) -> None:
@@ -131,7 +174,7 @@ def warehouse_settings(programs: Programs) -> WarehouseSettings:
 
 
 def issue_access(programs: Programs) -> Access:
-    """Return an administrator's token and a write key, issued by the command of any operator.
+    """Return an administrator's token and write keys, issued by the command of any operator.
 
     Those of an earlier start are used again while they last, so that the lists of issued ones stay short.
 
@@ -141,7 +184,7 @@ def issue_access(programs: Programs) -> Access:
     earlier = programs.state.read_access()
     ports = programs.settings.ports
     api_url, dagster_url = f"http://{LOOPBACK}:{ports.api}", f"http://{LOOPBACK}:{ports.dagster}"
-    if earlier is not None and time.time() - earlier.issued_at < TOKEN_DAYS / 2 * 86_400:
+    if earlier is not None and earlier.probe_key and time.time() - earlier.issued_at < TOKEN_DAYS / 2 * 86_400:
         access = replace(earlier, api_url=api_url, dagster_url=dagster_url)
     else:
         # Each command takes a second to start.
@@ -150,10 +193,13 @@ def issue_access(programs: Programs) -> Access:
                 _analytics, programs, "token", "issue", "--quiet",
                 "--subject", "local-stack", "--role", "admin", "--expires", f"{TOKEN_DAYS}d",
             )  # fmt: skip
-            key = pool.submit(
-                _analytics, programs, "key", "issue", "--quiet", "--source", "web", "--name", "local-stack"
+            key, probe_key = (
+                pool.submit(
+                    _analytics, programs, "key", "issue", "--quiet", "--source", source, "--name", "local-stack"
+                )
+                for source in ("web", "probe")
             )
-            access = Access(api_url, dagster_url, token.result(), key.result(), issued_at=time.time())
+            access = Access(api_url, dagster_url, token.result(), key.result(), time.time(), probe_key.result())
     programs.state.write_access(access)
     return access
 

@@ -46,7 +46,7 @@ class Roster:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The ready-made ways in: where the API is, an administrator's token, a key that may only send events."""
+    """The ready-made ways in: where the API is, an administrator's token, keys that may only send events."""
 
     api_url: str
     dagster_url: str
@@ -54,6 +54,8 @@ class Access:
     write_key: str
     issued_at: float
     """Seconds since 1970."""
+    probe_key: str = ""
+    """Write key of the event that Dagster sends each minute; a directory of an older version has none."""
 
 
 class StateDirectory:

@@ -49,6 +49,8 @@ def configuration_text(directory: Path, port: int, password: str) -> str:
         # everysec loses answered writes even on a plain kill -9.
         "appendfsync": "always",
         "save": '""',
+        # Well above the bound at which the API refuses events (ANALYTICS_STREAM_MAX_BYTES, 1 GiB): what flushers need
+        # for emptying the stream must still fit. Over this, Valkey itself refuses every write that takes memory.
         "maxmemory": MAX_MEMORY,
         # A full server must refuse new events, not drop stored ones.
         "maxmemory-policy": "noeviction",

@@ -26,6 +26,7 @@ _TOKEN = re.compile(
 )
 INFILE_REFUSED = "Query has infile and was send directly to server"
 _LAST_LINE_FORMAT = re.compile(rb"\n\s*FORMAT\s+([A-Za-z0-9_]+)\s*\Z", re.IGNORECASE)
+_SETTINGS_FOLLOW = re.compile(rb"(?:\s|/\*.*?\*/|--[^\n]*\n)+SETTINGS\s", re.IGNORECASE | re.DOTALL)
 _FORMAT_NAME = re.compile(r"[A-Za-z0-9_]+")
 
 
@@ -155,8 +156,12 @@ def _skip_target(tokens: Iterator[Token]) -> Token | None:
 
 def _settings_after_format(sql: bytes, start: int) -> int | None:
     """Where `SETTINGS a = 1, b = 2` after a format name ends, or None if it is not there."""
+    # Rows of data are not looked at as tokens: in one that is longer than this piece of it, the search for each quote's
+    # partner takes quadratic time.
+    if not _SETTINGS_FOLLOW.match(sql, start):
+        return None
     tokens = list(top_level_tokens(sql[start : start + 65536]))
-    if len(tokens) < 4 or not tokens[0].is_word("SETTINGS") or tokens[2].text != b"=":
+    if len(tokens) < 4 or tokens[2].text != b"=":
         return None
     position = 1
     while position + 2 < len(tokens) and tokens[position].kind == "word" and tokens[position + 1].text == b"=":

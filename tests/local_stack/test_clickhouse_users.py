@@ -50,6 +50,12 @@ def test_bi_reader_reads_marts(bi_reader: Client) -> None:
     assert rows == [(7,)]
 
 
+def test_queries_of_bi_reader_let_others_pass(bi_reader: Client) -> None:
+    rows = bi_reader.query("SELECT getSetting('os_threads_nice_value_query')").result_rows
+
+    assert rows == [(19,)]
+
+
 @pytest.mark.parametrize(
     "statement",
     [
@@ -61,6 +67,7 @@ def test_bi_reader_reads_marts(bi_reader: Client) -> None:
         "SELECT * FROM file('users.xml', 'LineAsString')",
         "SELECT 1 SETTINGS max_memory_usage = 0",
         "SELECT 1 SETTINGS max_execution_time = 3600",
+        "SELECT 1 SETTINGS os_threads_nice_value_query = 0",
         "SELECT number FROM numbers(2000000)",
     ],
 )

@@ -7,12 +7,14 @@ from local_stack.demo_totals import ShopTotals, shop_totals
 SECOND = 1000
 
 
-def event(number: int, name: str, second: int, user: str = "", session: str = "", **properties: Any) -> ShopEvent:
+def event(
+    number: int, name: str, second: int, user: str = "", session: str = "", device: str = "a1", **properties: Any
+) -> ShopEvent:
     return ShopEvent(
         event_id=f"e{number}",
         event_name=name,
         timestamp=second * SECOND,
-        anonymous_id="a1",
+        anonymous_id=device,
         user_id=user,
         session_id=session,
         properties=properties,
@@ -36,7 +38,7 @@ def test_totals_of_a_small_shop() -> None:
 
     assert totals == ShopTotals(
         events=6,
-        visitors=2,
+        visitors=1,
         sessions=4,
         orders=1,
         gross_revenue=Decimal("19.9"),
@@ -45,6 +47,19 @@ def test_totals_of_a_small_shop() -> None:
     )
     assert totals.net_revenue == 0
     assert totals.conversion_rate == 0.25
+
+
+def test_totals_count_a_device_for_the_user_it_was_first_seen_with() -> None:
+    events = [
+        event(1, "page_view", 0),
+        event(2, "page_view", 10, user="u2"),
+        event(3, "page_view", 5, user="u1"),
+        event(4, "page_view", 0, device="a2"),
+    ]
+
+    totals = shop_totals(events)
+
+    assert (totals.visitors, totals.sessions) == (3, 3)
 
 
 def test_totals_of_nothing_are_zero() -> None:

@@ -5,6 +5,7 @@ import pytest
 from local_stack.config import StackSettings
 from local_stack.process import ProcessFailed
 from local_stack.processes import Programs
+from local_stack.state_directory import Access
 from local_stack.supervisor import programs_of
 
 
@@ -65,3 +66,22 @@ def test_no_password_is_on_a_command_line(programs: Programs) -> None:
     words = [word for program in all_programs for word in program.command]
 
     assert not [word for word in words if any(secret in word for secret in secrets)]
+
+
+def test_only_the_process_that_sends_the_freshness_probe_gets_its_key(programs: Programs) -> None:
+    access = Access("http://127.0.0.1:3007", "http://127.0.0.1:3000", "token", "wk_key", 1_000.0, "wk_probe")
+    programs.state.path.mkdir(exist_ok=True)
+    programs.state.write_access(access)
+
+    environment = programs.dagster_code().environment
+
+    assert environment["ANALYTICS_PROBE_URL"] == "http://127.0.0.1:3007"
+    assert environment["ANALYTICS_PROBE_WRITE_KEY"] == "wk_probe"
+    others = [programs.api(), programs.flusher(), programs.valkey(), programs.clickhouse()]
+    assert not [program.name for program in others if "ANALYTICS_PROBE_WRITE_KEY" in program.environment]
+
+
+def test_nothing_is_probed_before_there_is_a_key_for_it(programs: Programs) -> None:
+    environment = programs.dagster_code().environment
+
+    assert "ANALYTICS_PROBE_URL" not in environment

@@ -109,3 +109,18 @@ def test_stack_fails_when_a_task_takes_too_long(tmp_path: Path) -> None:
 
         with pytest.raises(ProcessFailed, match="task still runs after 0 s"):
             stack.finish(slow)
+
+
+def test_a_replaced_process_is_stopped_with_the_others(tmp_path: Path) -> None:
+    with Stack() as stack:
+        killed, _ = stack.start(server(tmp_path, "first"), server(tmp_path, "second"))
+        wait_for(tmp_path / "first", tmp_path / "second")
+        killed.kill()
+        (tmp_path / "first").unlink()
+
+        fresh = stack.replace(killed)
+
+        wait_for(tmp_path / "first")
+        assert stack.processes[0] is fresh
+
+    assert sorted((tmp_path / "stopped").read_text().split()) == ["first", "second"]

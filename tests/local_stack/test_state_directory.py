@@ -1,3 +1,4 @@
+import json
 import stat
 import subprocess
 import sys
@@ -94,12 +95,21 @@ def test_roster_is_read_as_written(tmp_path: Path) -> None:
 
 def test_access_is_private_and_read_as_written(tmp_path: Path) -> None:
     state = StateDirectory(tmp_path)
-    access = Access("http://127.0.0.1:3007", "http://127.0.0.1:3000", "token", "wk_key", 1_000.0)
+    access = Access("http://127.0.0.1:3007", "http://127.0.0.1:3000", "token", "wk_key", 1_000.0, "wk_probe")
 
     state.write_access(access)
 
     assert state.read_access() == access
     assert stat.S_IMODE((tmp_path / "access.json").stat().st_mode) == 0o600
+
+
+def test_access_of_a_version_without_a_probe_is_read(tmp_path: Path) -> None:
+    earlier = {"api_url": "http://a", "dagster_url": "http://d", "token": "t", "write_key": "wk", "issued_at": 1.0}
+    (tmp_path / "access.json").write_text(json.dumps(earlier))
+
+    access = StateDirectory(tmp_path).read_access()
+
+    assert access == Access("http://a", "http://d", "t", "wk", 1.0, probe_key="")
 
 
 def test_directory_that_no_stack_used_is_not_deleted(tmp_path: Path) -> None:
