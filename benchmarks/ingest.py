@@ -1,146 +1,183 @@
-"""Events per second from `POST /track/batch` to rows visible in ClickHouse, as a ratio to bare inserts.
+"""Events per second from a request to rows visible in ClickHouse, as a ratio to bare inserts of the same rows.
 
-Baseline, in the same run and alternating with the measured path: the same rows, already encoded as JSONEachRow, in
-sequential inserts of 10,000 over HTTP into the same engine. Rates depend on the machine; the ratio is what counts.
-Run: python benchmarks/ingest.py [--events 100000] [--rounds 3]; it prints what benchmarks/results/ingest.txt keeps.
+Baseline: the lines of JSON that the API itself writes for these events, in sequential inserts of 10,000 rows over HTTP
+into a table like `raw.events` of the same engine. For single events it is a route of the same server that
+authenticates, reads the body and answers. All are measured in turn, round after round, in one run.
+
+Run: python -m benchmarks.ingest [--events 200000] [--singles 30000] [--rounds 3]
 """
 
 import argparse
-import http.client
-import json
+import os
+import signal
 import statistics
+import sys
 import tempfile
-import threading
-import time
-import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from local_stack.config import StackSettings
-from local_stack.credentials import load_or_create_credentials
-from local_stack.ports import free_port
-from local_stack.processes import Programs
-from local_stack.stack import Stack
-from local_stack.startup import apply_migrations, issue_access, start_engines, start_ingest, warehouse_settings
-from local_stack.state_directory import StateDirectory
-from warehouse.client import Client, connect
+from benchmarks.harness.bare_engine import BARE_ROWS, BareEngine, lines_of
+from benchmarks.harness.empty_route import EMPTY_PATH
+from benchmarks.harness.full_load import seconds_to_answers, seconds_to_visible
+from benchmarks.harness.heavy_queries import READERS, heavy_queries, make_visits
+from benchmarks.harness.raw_table import raw_table
+from benchmarks.harness.tracking import Request, Sender
+from benchmarks.harness.usage import cpu_used, memory_text, peak_memory_bytes
+from local_stack.config import PROJECT_ROOT
+from local_stack.ports import LOOPBACK, free_port
+from local_stack.process import Program
+from local_stack.startup import IngestStack, ingest_stack
 
-CONNECTIONS = 4
-BARE_ROWS = 10_000
-
-
-def events(count: int, salt: str) -> list[dict[str, object]]:
-    """Make events as a shop sends them; ids differ from round to round so that each round stores new rows."""
-    return [
-        {
-            "eventId": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{salt}-{number}")),
-            "eventName": ("page_view", "product_view", "add_to_cart", "purchase")[number % 4],
-            "userId": f"user-{number % 5000}",
-            "sessionId": f"session-{number % 20000}",
-            "timestamp": 1_760_000_000_000 + number * 37,
-            "properties": {"page": f"/products/{number % 300}", "product_id": str(number % 300), "revenue": "19.90"},
-        }
-        for number in range(count)
-    ]
+FEW, MANY = 4, 64
+"""Connections."""
+BARE = f"bare inserts of {BARE_ROWS:,} rows"
+THOUSANDS, HUNDREDS = "batches of 1000", "batches of 100"
+SINGLES, MANY_SINGLES = f"single events, {FEW} connections", f"single events, {MANY} connections"
+STORED_SINGLES = f"{MANY_SINGLES}, on disk in the stream"
+EMPTY = f"empty route, {MANY} connections"
+BARE_BESIDE, THOUSANDS_BESIDE = (f"{name} under {READERS} heavy queries" for name in (BARE, THOUSANDS))
 
 
-def post(port: int, bodies: list[bytes], key: str) -> None:
-    """Post the bodies over a few connections at a time; raises RuntimeError unless each is answered 202."""
-    remaining, lock, failures = iter(bodies), threading.Lock(), []
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the result: what is compared with what, and what it should reach."""
 
-    def worker() -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        headers = {"Content-Type": "application/json", "X-Write-Key": key}
-        while True:
-            with lock:
-                body = next(remaining, None)
-            if body is None or failures:
-                return
-            connection.request("POST", "/api/analytics/track/batch", body, headers)
-            answer = connection.getresponse()
-            if answer.read() and answer.status != 202:
-                failures.append(answer.status)
-
-    threads = [threading.Thread(target=worker) for _ in range(CONNECTIONS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise RuntimeError(f"the API answered {failures[0]}")
+    name: str
+    baseline: str
+    target: str = ""
+    is_inverse: bool = False
+    """Whether the ratio is that of the baseline to this."""
 
 
-def through_the_api(programs: Programs, client: Client, key: str, rows: list[dict[str, object]], batch: int) -> float:
-    """Events per second until the last one is visible in `raw.events`."""
-    bodies = [json.dumps({"events": rows[start : start + batch]}).encode() for start in range(0, len(rows), batch)]
-    table = f"`{programs.settings.database}_raw`.events"
-    target = int(client.command(f"SELECT count() FROM {table}")) + len(rows)  # noqa: S608
-    started = time.perf_counter()
-    post(programs.settings.ports.api, bodies, key)
-    while int(client.command(f"SELECT count() FROM {table}")) < target:  # noqa: S608
-        time.sleep(0.01)
-    return len(rows) / (time.perf_counter() - started)
+ROWS = (
+    Row(BARE, BARE),
+    Row(THOUSANDS, BARE, "0.45 (stretch 0.60)"),
+    Row(HUNDREDS, BARE, "0.45 (stretch 0.60)"),
+    Row(SINGLES, HUNDREDS, "20: batches of 100 against single events", is_inverse=True),
+    Row(EMPTY, EMPTY),
+    Row(STORED_SINGLES, EMPTY, "0.70 (stretch 0.90)"),
+    Row(MANY_SINGLES, EMPTY, "the same, while flusher and ClickHouse share the cores"),
+    Row(BARE_BESIDE, BARE, "0.35 (stretch 0.50)"),
+    Row(THOUSANDS_BESIDE, THOUSANDS),
+)
 
 
-def bare(programs: Programs, client: Client, rows: list[dict[str, object]]) -> float:
-    """Events per second of the same rows inserted straight into a table like `raw.events`."""
-    raw = f"`{programs.settings.database}_raw`"
-    client.command(f"CREATE OR REPLACE TABLE {raw}.bare AS {raw}.events")
-    at = "2026-01-01 00:00:00.000"
-    lines = [
-        json.dumps(
-            {
-                "event_id": row["eventId"],
-                "event_name": row["eventName"],
-                "event_type": "user_action",
-                "user_id": row["userId"],
-                "anonymous_id": "",
-                "session_id": row["sessionId"],
-                "occurred_at": at,
-                "received_at": at,
-                "properties": json.dumps(row["properties"]),
-                "context": "{}",
-                "source": "web",
-            }
+class Measurements:
+    """Events per second, by name, and the CPU time of the latest measurement of each."""
+
+    def __init__(self, running: IngestStack) -> None:
+        self._running = running
+        self.rates: dict[str, list[float]] = defaultdict(list)
+        self.cpu: dict[str, str] = {}
+
+    def add(self, name: str, events: int, measure: Callable[[], float]) -> None:
+        """Take the rate of so many events from a function that answers seconds."""
+        with cpu_used(self._running.stack.processes) as used:
+            seconds = measure()
+        self.rates[name].append(events / seconds)
+        self.cpu[name] = used.per_event(events)
+
+    def lines(self) -> Iterator[str]:
+        """The result as text."""
+        medians = {name: statistics.median(rates) for name, rates in self.rates.items()}
+        for row in ROWS:
+            ratio = medians[row.name] / medians[row.baseline]
+            compared = f"{1 / ratio if row.is_inverse else ratio:6.2f} x {row.baseline}" if row.target else ""
+            target = f"target {row.target}" if row.target else ""
+            yield f"{row.name:47} {medians[row.name]:9,.0f} events/s {compared:40} {target}".rstrip()
+        yield "CPU microseconds an event:"
+        for name, text in self.cpu.items():
+            yield f"  {name:45} {text}"
+
+
+@contextmanager
+def empty_route(running: IngestStack) -> Iterator[int]:
+    """Serve the empty route and give its port."""
+    programs, port = running.programs, free_port()
+    address = f"http://{LOOPBACK}:{port}"
+    running.stack.start(
+        Program(
+            name="empty",
+            command=[sys.executable, "-m", "benchmarks.harness.empty_route"],
+            environment={**programs.environment, "PORT": str(port)},
+            log_path=programs.state.log_path("empty"),
+            directory=PROJECT_ROOT,
+            health_url=f"{address}/health/live",
         )
-        for row in rows
-    ]
-    blocks = ["\n".join(lines[start : start + BARE_ROWS]).encode() for start in range(0, len(lines), BARE_ROWS)]
-    started = time.perf_counter()
-    for block in blocks:
-        client.raw_insert(f"{raw}.bare", insert_block=block, fmt="JSONEachRow")
-    return len(rows) / (time.perf_counter() - started)
+    )
+    yield port
+
+
+@contextmanager
+def resting_flusher(running: IngestStack) -> Iterator[None]:
+    """Leave in the stream what comes meanwhile."""
+    flusher = next(process for process in running.stack.processes if process.name == "flusher")
+    os.kill(flusher.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(flusher.pid, signal.SIGCONT)
+
+
+def captured(running: IngestStack, requests: list[Request]) -> BareEngine:
+    """The baseline of these requests. The flusher that runs afterwards waits less for the last rows of a round."""
+    flusher = next(process for process in running.stack.processes if process.name == "flusher")
+    flusher.stop()
+    bare = BareEngine.of_lines(running, lines_of(running, requests))
+    program = flusher.program
+    # At full load only the size of a batch counts; the interval is for the few rows that come last.
+    hurried = {**program.environment, "ANALYTICS_FLUSH_INTERVAL": "500"}
+    running.stack.replace(flusher, replace(program, environment=hurried))
+    return bare
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=100_000)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=int, default=200_000, help="of a round in batches")
+    parser.add_argument("--singles", type=int, default=30_000, help="of a round in single requests")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as directory, Stack() as stack:
-        api, clickhouse, valkey = free_port(), free_port(), free_port()
-        state = Path(directory)
-        settings = StackSettings(state_dir=state, api_port=api, clickhouse_port=clickhouse, valkey_port=valkey)
-        directory_of_state = StateDirectory(state)
-        credentials = load_or_create_credentials(directory_of_state.credentials_file)
-        programs = Programs(settings, directory_of_state, credentials)
-        start_engines(stack, programs, lambda _: None)
-        apply_migrations(programs)
-        start_ingest(stack, programs)
-        key = issue_access(programs).write_key
-        client = connect(warehouse_settings(programs))
-        rates: dict[str, list[float]] = {"bare": [], "batch of 1000": [], "batch of 100": []}
-        for turn in range(options.rounds):
-            rates["bare"].append(bare(programs, client, events(options.events, f"bare-{turn}")))
-            for batch in (1000, 100):
-                rows = events(options.events, f"{turn}-{batch}")
-                rates[f"batch of {batch}"].append(through_the_api(programs, client, key, rows, batch))
-        client.close()
-    print(f"{options.events:,} events a round, {options.rounds} rounds, medians, {CONNECTIONS} connections")
-    baseline = statistics.median(rates["bare"])
-    for name, measured in rates.items():
-        rate = statistics.median(measured)
-        print(f"{name:15} {rate:10,.0f} events/s   {rate / baseline:5.2f} x bare inserts of {BARE_ROWS:,} rows")
+    events, singles = options.events, options.singles
+    with (
+        tempfile.TemporaryDirectory(prefix="analytics-ingest-") as directory,
+        ingest_stack(Path(directory)) as running,
+        empty_route(running) as empty_port,
+        raw_table(running.programs) as table,
+    ):
+        api_port = running.programs.settings.ports.api
+        sender = Sender("ingest", running.access.write_key)
+        thousands, hundreds = list(sender.batches(events, 1000)), list(sender.batches(events, 100))
+        ones, for_nothing = list(sender.singles(singles)), list(sender.singles(singles, path=EMPTY_PATH))
+        bare = captured(running, thousands)
+        measured = Measurements(running)
+        for _ in range(options.rounds):
+            measured.add(BARE, events, bare.insert)
+            measured.add(THOUSANDS, events, lambda: seconds_to_visible(running, table, thousands, FEW))
+            measured.add(HUNDREDS, events, lambda: seconds_to_visible(running, table, hundreds, FEW))
+            measured.add(SINGLES, singles, lambda: seconds_to_visible(running, table, ones, FEW))
+            measured.add(EMPTY, singles, lambda: seconds_to_answers(empty_port, for_nothing, MANY))
+            measured.add(MANY_SINGLES, singles, lambda: seconds_to_answers(api_port, ones, MANY))
+            table.seconds_until_rows(2 * singles)
+            with resting_flusher(running):
+                measured.add(STORED_SINGLES, singles, lambda: seconds_to_answers(api_port, ones, MANY))
+            table.seconds_until_rows(3 * singles)
+        make_visits(running)
+        with heavy_queries(running) as heavy:
+            for _ in range(options.rounds):
+                measured.add(BARE_BESIDE, events, bare.insert)
+                measured.add(THOUSANDS_BESIDE, events, lambda: seconds_to_visible(running, table, thousands, FEW))
+        memory = {process.name: peak_memory_bytes(process.pid) for process in running.stack.processes}
+    print(
+        f"{events:,} events a round in batches, {singles:,} single; {options.rounds} rounds in turn, medians; "
+        f"{FEW} connections where nothing else is said"
+    )
+    print(*measured.lines(), sep="\n")
+    print(f"heavy queries: {len(heavy.seconds)} answered, {statistics.median(heavy.seconds):.2f} s each")
+    print(f"memory at most: {memory_text(memory)}")
 
 
 if __name__ == "__main__":
