@@ -98,7 +98,7 @@ def test_defaults_in_compose_are_those_of_the_code() -> None:
     text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     elsewhere = {"CLICKHOUSE_HOST"}  # the service's name instead of localhost
     defaults = {
-        name.upper(): str(field.default)
+        name.upper(): "" if field.default is None else str(field.default)
         for settings in (WarehouseSettings, ApiSettings, OrchestrationSettings)
         for name, field in settings.model_fields.items()
     }

@@ -15,8 +15,8 @@ from warehouse.config import WarehouseSettings
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
-# Read by dbt's profile and by a command's option, so no settings class lists them.
-OTHER_SETTINGS = {"ANALYTICS_SAFETY_LAG_SECONDS", "ANALYTICS_WRITE_KEY"}
+# Read by dbt's profile and by options of commands, so no settings class lists them.
+OTHER_SETTINGS = {"ANALYTICS_SAFETY_LAG_SECONDS", "ANALYTICS_TOKEN", "ANALYTICS_WRITE_KEY"}
 
 
 def documented_settings() -> set[str]:

@@ -52,7 +52,7 @@ def test_a_package_imports_only_its_neighbours(package: str) -> None:
         f"{path.relative_to(ROOT)} imports {name}"
         for path in (ROOT / package).rglob("*.py")
         for name in imported(path)
-        if name.split(".")[0] in forbidden | {"tests"}
+        if name.split(".")[0] in forbidden | {"benchmarks", "tests"}
     ]
 
     assert trespassers == []

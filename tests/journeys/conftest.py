@@ -12,15 +12,11 @@ from typing import Any
 import httpx
 import pytest
 
-from local_stack.config import PROJECT_ROOT, StackSettings
-from local_stack.ports import free_port
+from local_stack.config import PROJECT_ROOT
 from local_stack.processes import Programs
-from local_stack.startup import warehouse_settings
+from local_stack.startup import programs_on_free_ports, warehouse_settings
 from local_stack.state_directory import Access
-from local_stack.supervisor import programs_of
 from warehouse.client import connect
-
-PORTS = ("api", "clickhouse", "valkey", "dagster", "dagster_code")
 
 
 @dataclass(frozen=True)
@@ -105,17 +101,17 @@ def eventually(condition: Callable[[], object], timeout_seconds: float = 20) -> 
 
 @pytest.fixture
 def journey(tmp_path: Path) -> Iterator[Journey]:
-    ports = {f"{name}_port": free_port() for name in PORTS}
-    state_dir = tmp_path / "state with space"
+    programs = programs_on_free_ports(tmp_path / "state with space")
+    ports = programs.settings.ports._asdict()
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     environment = {
         **os.environ,
-        **{f"LOCAL_STACK_{name.upper()}": str(port) for name, port in ports.items()},
-        "LOCAL_STACK_STATE_DIR": str(state_dir),
+        **{f"LOCAL_STACK_{name.upper()}_PORT": str(port) for name, port in ports.items()},
+        "LOCAL_STACK_STATE_DIR": str(programs.state.path),
         "PYTHONPATH": str(PROJECT_ROOT),
     }
-    made = Journey(programs_of(StackSettings(state_dir=state_dir, **ports)), environment, elsewhere)
+    made = Journey(programs, environment, elsewhere)
     yield made
     left = made.pids()
     made.run("down")

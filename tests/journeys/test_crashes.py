@@ -1,109 +1,50 @@
-"""Every process is killed while clients post: what was acknowledged is stored, and stored under one id once."""
+"""Known events posted while something is done to each process: what was acknowledged is stored, each id as one event.
 
-import random
-import threading
-import time
-from collections import Counter
-from dataclasses import dataclass, field
+The long form is `python -m benchmarks.crash`.
+"""
 
-import httpx
+from collections.abc import Iterator
 
-from local_stack.event_stream import wait_until_drained
-from local_stack.process import Process
-from local_stack.stack import Stack
-from local_stack.startup import apply_migrations, issue_access, start_engines, start_ingest
-from local_stack.valkey_server import valkey_url
-from tests.journeys.conftest import Journey
+import pytest
 
-CLIENT_COUNT = 3
-BATCH_SIZE = 20
+from benchmarks.harness.crashing import PROCESSES, stack_with_two_flushers, trial
+from local_stack.startup import IngestStack
 
 
-@dataclass
-class Client(threading.Thread):
-    """Posts batches one after the other and repeats each until it is acknowledged."""
-
-    journey: Journey
-    number: int
-    stopping: threading.Event
-    sent: list[str] = field(default_factory=list)
-    acknowledged: list[str] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        super().__init__()
-
-    __hash__ = threading.Thread.__hash__
-
-    def run(self) -> None:
-        access = self.journey.access
-        headers = {"x-write-key": access.write_key}
-        batch_number = 0
-        with httpx.Client(base_url=access.api_url, headers=headers, timeout=30, trust_env=False) as http:
-            while not self.stopping.is_set():
-                ids = [f"c{self.number}-b{batch_number}-e{number}" for number in range(BATCH_SIZE)]
-                events = [{"eventName": "tick", "userId": "u", "eventId": one} for one in ids]
-                self.sent += ids
-                batch_number += 1
-                self._post_until_acknowledged(http, events, ids)
-                time.sleep(0.01)
-
-    def _post_until_acknowledged(self, http: httpx.Client, events: list[dict[str, str]], ids: list[str]) -> None:
-        while not self.stopping.is_set():
-            try:
-                answer = http.post("/api/analytics/track/batch", json={"events": events})
-            except httpx.TransportError:
-                time.sleep(0.05)
-                continue
-            if answer.status_code == 202:
-                self.acknowledged += ids
-                return
-            if answer.status_code != 503:
-                self.refused.append(answer.text)
-                return
-            time.sleep(0.05)
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IngestStack]:
+    with stack_with_two_flushers(tmp_path_factory.mktemp("stack")) as stack:
+        yield stack
 
 
-def restart(process: Process, pause_seconds: float) -> Process:
-    process.kill()
-    time.sleep(pause_seconds)
-    return Process(process.program)
+def test_acknowledged_events_survive_the_kill_of_each_process(running: IngestStack) -> None:
+    result = trial(running, "kills", lambda faults: faults.kill_at_random(PROCESSES), events_per_second=2000)
+
+    assert result.kills == dict.fromkeys(PROCESSES, 1)
+    assert result.reckoning.acknowledged > 2000
+    assert result.problems == []
+    assert result.reckoning.doubled_by_service == 0
 
 
-def test_acknowledged_events_survive_the_kill_of_each_process(journey: Journey) -> None:
-    programs = journey.programs
-    chance = random.Random(7)
-    stopping = threading.Event()
-    with Stack() as stack:
-        start_engines(stack, programs, lambda _: None)
-        apply_migrations(programs)
-        start_ingest(stack, programs)
-        issue_access(programs)
-        clients = [Client(journey, number, stopping) for number in range(CLIENT_COUNT)]
-        for client in clients:
-            client.start()
-        try:
-            for name in ("api", "flusher", "valkey", "clickhouse", "flusher"):
-                time.sleep(chance.uniform(0.4, 1.2))
-                index = next(number for number, process in enumerate(stack.processes) if process.name == name)
-                stack.processes[index] = restart(stack.processes[index], chance.uniform(0, 0.4))
-            stack.wait_healthy(stack.processes)
-            time.sleep(0.5)
-        finally:
-            stopping.set()
-            for client in clients:
-                client.join()
-        url = valkey_url(programs.settings.ports.valkey, programs.credentials.valkey_password)
-        wait_until_drained(url, programs.settings.database, stack.pulse)
-        rows = Counter(journey.stored_event_ids())
-        for process in reversed(stack.processes):
-            process.stop()
+def test_events_are_stored_once_when_a_flusher_dies_between_insert_and_acknowledge(running: IngestStack) -> None:
+    result = trial(running, "inserts", lambda faults: faults.kill_after_insert("flusher", 2), events_per_second=2000)
 
-    acknowledged = {one for client in clients for one in client.acknowledged}
-    sent = {one for client in clients for one in client.sent}
-    assert [text for client in clients for text in client.refused] == []
-    assert len(acknowledged) > 100
-    assert acknowledged - rows.keys() == set()
-    assert rows.keys() - sent == set()
-    # Only a client that heard no answer and sent again may have stored an event twice.
-    assert sum(rows.values()) - len(rows) < len(sent) / 2
+    assert result.problems == []
+    assert result.reckoning.doubled_by_service == 0
+
+
+def test_events_are_stored_once_when_clickhouse_dies_at_the_rename_of_a_part(running: IngestStack) -> None:
+    result = trial(running, "renames", lambda faults: faults.kill_at_rename(2), events_per_second=2000)
+
+    assert result.repairs > 0, "no token was used up, so this tested nothing"
+    assert result.problems == []
+    assert result.reckoning.doubled_by_service == 0
+
+
+def test_each_event_is_stored_when_clients_lose_answers_and_send_again(running: IngestStack) -> None:
+    result = trial(running, "storm", lambda _: None, events=10_000, events_per_second=0, lost_share=0.3)
+
+    assert result.problems == []
+    assert result.reckoning.stored == result.reckoning.sent
+    assert result.reckoning.doubled_by_client > 0, "no event came twice, so this tested nothing"
+    assert result.reckoning.doubled_by_service == 0

@@ -9,13 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from local_stack.config import StackSettings
-from local_stack.credentials import load_or_create_credentials
-from local_stack.ports import free_port
-from local_stack.processes import Programs
-from local_stack.stack import Stack
-from local_stack.startup import apply_migrations, issue_access, start_engines, start_ingest
-from local_stack.state_directory import StateDirectory
+from local_stack.startup import ingest_stack
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCKS = re.findall(r"^```bash\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
@@ -26,16 +20,8 @@ RUNNABLE = [block for block in BLOCKS if not block.startswith(("make", "export")
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     directory = tmp_path_factory.mktemp("stack")
-    state = StateDirectory(directory)
-    settings = StackSettings(
-        state_dir=directory, api_port=free_port(), clickhouse_port=free_port(), valkey_port=free_port()
-    )
-    programs = Programs(settings, state, load_or_create_credentials(state.credentials_file))
-    with Stack() as stack:
-        start_engines(stack, programs, lambda _: None)
-        apply_migrations(programs)
-        start_ingest(stack, programs)
-        access = issue_access(programs)
+    with ingest_stack(directory) as running:
+        programs, access = running.programs, running.access
         build = ["dbt", "build", "--quiet", "--project-dir", str(ROOT / "dbt"), "--profiles-dir", str(ROOT / "dbt")]
         subprocess.run(build, env=programs.environment, check=True, cwd=directory)
         yield {
@@ -43,7 +29,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
             "URL": access.api_url,
             "TOKEN": access.token,
             "WRITE_KEY": access.write_key,
-            "CLICKHOUSE_URL": f"http://127.0.0.1:{settings.clickhouse_port}",
+            "CLICKHOUSE_URL": f"http://127.0.0.1:{programs.settings.clickhouse_port}",
             "BI_READER_PASSWORD": programs.credentials.bi_reader_password,
         }
 
@@ -67,7 +53,8 @@ def test_every_block_of_the_readme_is_tried() -> None:
 def test_every_route_has_an_example_and_every_example_a_route(environment: dict[str, str]) -> None:
     document = httpx.get(f"{environment['URL']}/openapi.json").json()
 
-    examples = {path.partition("?")[0] for block in RUNNABLE for path in re.findall(r'curl .*"\$URL(/[^"]*)"', block)}
+    addresses = [path for block in RUNNABLE for path in re.findall(r'curl (?:.|\\\n)*?"\$URL(/[^"]*)"', block)]
+    examples = {path.partition("?")[0].replace("$REJECTION_ID", "{rejectionId}") for path in addresses}
 
     assert examples - {"/docs", "/openapi.json"} == set(document["paths"])
 

@@ -1,0 +1,73 @@
+"""Codes of rejection, of warning and of a replay: each is registered, used and documented."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ingest_api.events.payload import REJECTION_CODES
+from ingest_api.events.warnings import WARNING_CODES
+from ingest_api.quarantine.replaying import REPLAY_CODES
+
+ROOT = Path(__file__).resolve().parents[2]
+REGISTRIES = {"REJECTION_CODES": REJECTION_CODES, "WARNING_CODES": WARNING_CODES, "REPLAY_CODES": REPLAY_CODES}
+# What is made with a code as its first argument, and the registry of it; a violation becomes either.
+MADE_WITH_A_CODE = {
+    # A replay answers with a rejection, too.
+    "Rejection": REJECTION_CODES.keys() | REPLAY_CODES.keys(),
+    "Notice": WARNING_CODES,
+    "Violation": REJECTION_CODES.keys() & WARNING_CODES.keys(),
+}
+
+
+def _sources() -> list[ast.Module]:
+    """The package without its registries."""
+    trees = []
+    for path in (ROOT / "ingest_api").rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree.body = [node for node in tree.body if not _is_registry(node)]
+        trees.append(tree)
+    return trees
+
+
+def _is_registry(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign) and any(
+        isinstance(target, ast.Name) and target.id in REGISTRIES for target in node.targets
+    )
+
+
+def _codes_used(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Pairs of what is made and the code it is made with."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MADE_WITH_A_CODE:
+            given = [*node.args[:1], *(keyword.value for keyword in node.keywords if keyword.arg == "code")]
+            yield from ((node.func.id, one.value) for one in given if isinstance(one, ast.Constant))
+
+
+@pytest.mark.parametrize("registry", REGISTRIES)
+def test_every_code_is_documented(registry: str) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+
+    documented = set(re.findall(r"^\| `([a-z_]+)` \| [^|]+ \|$", readme, flags=re.MULTILINE))
+
+    assert REGISTRIES[registry].keys() - documented == set()
+
+
+def test_no_code_is_used_that_is_not_registered() -> None:
+    used = {pair for tree in _sources() for pair in _codes_used(tree)}
+
+    assert used
+    assert {(made, code) for made, code in used if code not in MADE_WITH_A_CODE[made]} == set()
+
+
+def test_no_registered_code_is_unused() -> None:
+    texts = {
+        node.value
+        for tree in _sources()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+    assert {code for registry in REGISTRIES.values() for code in registry} - texts == set()
