@@ -2,9 +2,10 @@
 
 Baseline: the lines of JSON that the API itself writes for these events, in sequential inserts of 10,000 rows over HTTP
 into a table like `raw.events` of the same engine. For single events it is a route of the same server that
-authenticates, reads the body and answers. All are measured in turn, round after round, in one run.
+authenticates, reads the body and answers. All are measured in turn, round after round, in one run; a ratio is the
+median of those of the rounds.
 
-Run: python -m benchmarks.ingest [--events 200000] [--singles 30000] [--rounds 3]
+Run: python -m benchmarks.ingest [--events 400000] [--singles 30000] [--rounds 3]
 """
 
 import argparse
@@ -31,10 +32,11 @@ from local_stack.ports import LOOPBACK, free_port
 from local_stack.process import Program
 from local_stack.startup import IngestStack, ingest_stack
 
-FEW, MANY = 4, 64
+ONE, FEW, MANY = 1, 4, 64
 """Connections."""
 BARE = f"bare inserts of {BARE_ROWS:,} rows"
 THOUSANDS, HUNDREDS = "batches of 1000", "batches of 100"
+HUNDREDS_IN_TURN, SINGLES_IN_TURN = f"{HUNDREDS}, {ONE} connection", f"single events, {ONE} connection"
 SINGLES, MANY_SINGLES = f"single events, {FEW} connections", f"single events, {MANY} connections"
 STORED_SINGLES = f"{MANY_SINGLES}, on disk in the stream"
 EMPTY = f"empty route, {MANY} connections"
@@ -56,7 +58,9 @@ ROWS = (
     Row(BARE, BARE),
     Row(THOUSANDS, BARE, "0.45 (stretch 0.60)"),
     Row(HUNDREDS, BARE, "0.45 (stretch 0.60)"),
-    Row(SINGLES, HUNDREDS, "20: batches of 100 against single events", is_inverse=True),
+    Row(HUNDREDS_IN_TURN, HUNDREDS_IN_TURN),
+    Row(SINGLES_IN_TURN, HUNDREDS_IN_TURN, "20: batches of 100 against single events", is_inverse=True),
+    Row(SINGLES, HUNDREDS, "the same, while the requests of several clients share an append", is_inverse=True),
     Row(EMPTY, EMPTY),
     Row(STORED_SINGLES, EMPTY, "0.70 (stretch 0.90)"),
     Row(MANY_SINGLES, EMPTY, "the same, while flusher and ClickHouse share the cores"),
@@ -82,12 +86,13 @@ class Measurements:
 
     def lines(self) -> Iterator[str]:
         """The result as text."""
-        medians = {name: statistics.median(rates) for name, rates in self.rates.items()}
         for row in ROWS:
-            ratio = medians[row.name] / medians[row.baseline]
+            pairs = zip(self.rates[row.name], self.rates[row.baseline], strict=True)
+            ratio = statistics.median(one / baseline for one, baseline in pairs)
             compared = f"{1 / ratio if row.is_inverse else ratio:6.2f} x {row.baseline}" if row.target else ""
             target = f"target {row.target}" if row.target else ""
-            yield f"{row.name:47} {medians[row.name]:9,.0f} events/s {compared:40} {target}".rstrip()
+            rate = statistics.median(self.rates[row.name])
+            yield f"{row.name:47} {rate:9,.0f} events/s {compared:40} {target}".rstrip()
         yield "CPU microseconds an event:"
         for name, text in self.cpu.items():
             yield f"  {name:45} {text}"
@@ -137,7 +142,7 @@ def captured(running: IngestStack, requests: list[Request]) -> BareEngine:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--events", type=int, default=200_000, help="of a round in batches")
+    parser.add_argument("--events", type=int, default=400_000, help="of a round in batches")
     parser.add_argument("--singles", type=int, default=30_000, help="of a round in single requests")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
@@ -158,6 +163,14 @@ def main() -> None:
             measured.add(BARE, events, bare.insert)
             measured.add(THOUSANDS, events, lambda: seconds_to_visible(running, table, thousands, FEW))
             measured.add(HUNDREDS, events, lambda: seconds_to_visible(running, table, hundreds, FEW))
+            measured.add(
+                HUNDREDS_IN_TURN,
+                events // 4,
+                lambda: seconds_to_visible(running, table, hundreds[: len(hundreds) // 4], ONE),
+            )
+            measured.add(
+                SINGLES_IN_TURN, singles // 10, lambda: seconds_to_visible(running, table, ones[: singles // 10], ONE)
+            )
             measured.add(SINGLES, singles, lambda: seconds_to_visible(running, table, ones, FEW))
             measured.add(EMPTY, singles, lambda: seconds_to_answers(empty_port, for_nothing, MANY))
             measured.add(MANY_SINGLES, singles, lambda: seconds_to_answers(api_port, ones, MANY))

@@ -17,6 +17,7 @@ from ingest_api.auth.access_store import AccessStore
 from ingest_api.auth.principals import Authenticator
 from ingest_api.config import ApiSettings, StreamSettings
 from ingest_api.events.intake import Intake
+from ingest_api.events.singles import Singles
 from ingest_api.events.stream import EventStream, open_event_stream
 from ingest_api.metrics import IngestMetrics
 from ingest_api.tracking_plan.plan import TrackingPlan
@@ -34,6 +35,7 @@ class Services:
     warehouse: WarehouseReader
     authenticator: Authenticator
     event_stream: EventStream
+    singles: Singles
     metrics: IngestMetrics
     tracking_plan: TrackingPlan
     intake: Intake
@@ -64,17 +66,17 @@ async def open_services(
         await access.refresh()
         stack.push_async_callback(background_tasks.end, asyncio.create_task(access.watch(), name="access list"))
         metrics = IngestMetrics()
+        event_stream = await stack.enter_async_context(
+            open_event_stream(settings.redis_url, environment, settings.analytics_stream_max_bytes, metrics.appended)
+        )
         yield Services(
             settings=settings,
             warehouse_settings=warehouse_settings,
             valkey=valkey,
             warehouse=warehouse,
             authenticator=Authenticator(settings.jwt_secret, access),
-            event_stream=await stack.enter_async_context(
-                open_event_stream(
-                    settings.redis_url, environment, settings.analytics_stream_max_bytes, metrics.appended
-                )
-            ),
+            event_stream=event_stream,
+            singles=Singles(intake, event_stream, metrics),
             metrics=metrics,
             tracking_plan=intake.plan,
             intake=intake,

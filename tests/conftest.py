@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from local_stack.clickhouse_users import write_users_file
@@ -14,8 +15,11 @@ from warehouse.client import Client, connect
 from warehouse.config import WarehouseSettings
 from warehouse.migrate import migrate
 
+# How long an example takes says more about the machine than about the code, above all the first one on a fresh machine.
+hypothesis_settings.register_profile("usual", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # For `pytest --hypothesis-profile=thorough`.
-hypothesis_settings.register_profile("thorough", max_examples=10_000, deadline=None)
+hypothesis_settings.register_profile("thorough", hypothesis_settings.get_profile("usual"), max_examples=10_000)
+hypothesis_settings.load_profile("usual")
 
 
 @dataclass(frozen=True, slots=True)

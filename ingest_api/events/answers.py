@@ -39,11 +39,6 @@ class BatchVerdict(msgspec.Struct, omit_defaults=True, frozen=True):
     warnings: Sequence[Notice] = ()
 
 
-def event_verdict(row: RawEvent, received: Received) -> Accepted:
-    """The answer for a single accepted event."""
-    return Accepted(row.event_id, warnings=received.notices.get(0, ()))
-
-
 def batch_verdict(received: Received) -> BatchVerdict:
     """The answer for a batch of which at least one event was accepted."""
     notices = received.notices

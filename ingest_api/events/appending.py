@@ -33,8 +33,9 @@ class StreamWriter:
     """Appends entries over a connection of its own, which costs half of a pooled one. For one task at a time."""
 
     def __init__(self, redis_url: str, stream_key: str, writer_prefix: str) -> None:
+        # Its own timeout costs a task for each command: `_send` has one for all of an append.
         pool: Any = ConnectionPool.from_url(
-            redis_url, socket_connect_timeout=1, socket_timeout=_ANSWER_SECONDS, retry=Retry(NoBackoff(), 0)
+            redis_url, socket_connect_timeout=1, socket_timeout=None, retry=Retry(NoBackoff(), 0)
         )
         self._connection: AbstractConnection = pool.make_connection()
         self._keys = (stream_key, writer_prefix + secrets.token_hex(8))
@@ -67,8 +68,14 @@ class StreamWriter:
     async def _send(self, fields: Sequence[bytes]) -> None:
         arguments = (2, *self._keys, self._sequence, *fields)
         try:
-            await self._connection.send_command("EVALSHA", _APPEND_SHA, *arguments)
-            await self._connection.read_response()
-        except NoScriptError:  # the first append to a server that was just started
-            await self._connection.send_command("EVAL", APPEND, *arguments)
-            await self._connection.read_response()
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                try:
+                    await self._command("EVALSHA", _APPEND_SHA, *arguments)
+                except NoScriptError:  # the first append to a server that was just started
+                    await self._command("EVAL", APPEND, *arguments)
+        except TimeoutError as error:
+            raise TimedOut("Valkey did not answer in time.") from error
+
+    async def _command(self, *words: Any) -> None:
+        await self._connection.send_command(*words, check_health=False)
+        await self._connection.read_response()

@@ -63,11 +63,11 @@ class Entry:
 
 def pack(group: Sequence[Rows]) -> list[bytes]:
     """Join rows to the fields of one entry: name, value, name, value ..."""
-    fields = [ENTRY_COUNT, b"%d" % sum(rows.event_count for rows in group)]
+    fields = [ENTRY_COUNT, b"%d" % sum([rows.event_count for rows in group])]
     for name, lines in (
-        (b"events", b"".join(rows.events for rows in group)),
-        (b"rejected_events", b"".join(rows.rejected_events for rows in group)),
-        (b"quarantine_replays", b"".join(rows.quarantine_replays for rows in group)),
+        (b"events", b"".join([rows.events for rows in group])),
+        (b"rejected_events", b"".join([rows.rejected_events for rows in group])),
+        (b"quarantine_replays", b"".join([rows.quarantine_replays for rows in group])),
     ):
         if lines:
             fields += name, lines if len(lines) < _COMPRESSED_FROM_BYTES else _zstd.compress(lines)

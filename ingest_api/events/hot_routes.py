@@ -14,12 +14,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ingest_api.auth.roles import Permission
 from ingest_api.errors import ApiError, MethodNotAllowed, problem_from
-from ingest_api.events.answers import all_refused, batch_verdict, event_refused, event_verdict
+from ingest_api.events.answers import all_refused, batch_verdict
 from ingest_api.events.bodies import ClientGone, read_body
 from ingest_api.events.cross_origin import Headers, headers_for_origin, preflight_headers
 from ingest_api.events.enrichment.senders import Sender
-from ingest_api.events.payload import decode_batch, decode_event
-from ingest_api.events.reception import Received, rows_of, take_in
+from ingest_api.events.payload import decode_batch
+from ingest_api.events.reception import rows_of, take_in
 from ingest_api.services import Services, services_of
 
 TRACK_PATH = "/api/analytics/track"
@@ -76,28 +76,19 @@ class HotRoutes:
 
 
 async def _track(body: bytes, source: str, sender: Sender, services: Services) -> bytes:
-    received = await take_in(decode_event(body), source, services.intake, sender)
-    await _store(received, source, services)
-    if received.rejected:
-        raise event_refused(received.rejected[0])
-    return _encoder.encode(event_verdict(received.accepted[0], received))
+    return await services.singles.take_in(body, source, sender)
 
 
 async def _track_batch(body: bytes, source: str, sender: Sender, services: Services) -> bytes:
     received = await take_in(decode_batch(body), source, services.intake, sender)
-    await _store(received, source, services)
-    if not received.accepted:
-        raise all_refused(received.rejected)
-    return _encoder.encode(batch_verdict(received))
-
-
-async def _store(received: Received, source: str, services: Services) -> None:
-    """Return when good and bad events are on disk, all or none; raises `StreamAway`."""
-    await services.event_stream.append(rows_of(received))
+    await services.event_stream.append(rows_of(received.accepted, received.rejected))
+    for code, count in Counter(row.code for row in received.rejected).items():
+        services.metrics.rejected(source, code, count)
     if received.accepted:
         services.metrics.accepted(source, len(received.accepted))
-    for code, count in Counter(row.code for row in received.rejected).items() if received.rejected else ():
-        services.metrics.rejected(source, code, count)
+    else:
+        raise all_refused(received.rejected)
+    return _encoder.encode(batch_verdict(received))
 
 
 def _sender(scope: Scope, headers: dict[bytes, bytes], services: Services) -> Sender:

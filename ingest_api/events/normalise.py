@@ -9,7 +9,7 @@ from ingest_api.events.enrichment.redaction import REDACTED, without_secrets
 from ingest_api.events.enrichment.senders import UNKNOWN_SENDER, Sender
 from ingest_api.events.intake import Intake
 from ingest_api.events.json_shape import is_deeper_than
-from ingest_api.events.payload import MAX_DEPTH, MAX_OBJECT_BYTES, Rejection, TrackEvent
+from ingest_api.events.payload import ABSENT, MAX_DEPTH, MAX_OBJECT_BYTES, Rejection, TrackEvent
 from ingest_api.events.warnings import Notice
 from warehouse.raw_events import RawEvent
 
@@ -18,6 +18,7 @@ _EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2299, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_LARGEST_EPOCH_MS = (_LATEST - _EPOCH) // _MILLISECOND
 _VARIANT = 0b10 << 62
 _NOT_VARIANT = ~(0b11 << 62)
 # As milliseconds this is March 1973, as seconds the year 5138: a smaller number was meant as seconds.
@@ -78,19 +79,25 @@ def normalise(
         return Rejection("field_missing", "eventName", "eventName is required.")
     if not event.user_id and not event.anonymous_id:
         return Rejection("identity_missing", "userId", "userId or anonymousId is required.")
-    properties = _storable_object(event.properties, "properties", notices)
-    if isinstance(properties, Rejection):
-        return properties
-    context = _storable_object(event.context, "context", notices)
-    if isinstance(context, Rejection):
-        return context
+    properties = context = _NO_MEMBERS
+    if event.properties is not ABSENT:
+        stored = _storable_object(event.properties, "properties", notices)
+        if isinstance(stored, Rejection):
+            return stored
+        properties = stored
+    if event.context is not ABSENT:
+        stored = _storable_object(event.context, "context", notices)
+        if isinstance(stored, Rejection):
+            return stored
+        context = stored
     occurred_at = received_at
     skew_ms = 0
     if event.timestamp is not None:
         moment = parse_timestamp(event.timestamp)
         if isinstance(moment, Rejection):
             return moment
-        sent_at = sent_at if (own := bytes(event.sent_at)) == _NULL else read_sent_at(own, notices)
+        if event.sent_at is not ABSENT and (own := bytes(event.sent_at)) != _NULL:
+            sent_at = read_sent_at(own, notices)
         occurred_at, skew_ms = (moment, 0) if sent_at is None else _corrected(moment, received_at - sent_at, notices)
         if not _MOST_AHEAD <= received_at - occurred_at <= _MOST_BEHIND:
             notices.append(_far_off(occurred_at, received_at))
@@ -125,15 +132,16 @@ def parse_timestamp(value: str | int | float) -> datetime | Rejection:
 
     The answer is aware UTC, cut to milliseconds.
     """
-    if not isinstance(value, str) and value < _SMALLEST_EPOCH_MS:
-        return _out_of_range("timestamp as a number is in milliseconds; this one is before 1973. Was it in seconds?")
+    if not isinstance(value, str):
+        if value < _SMALLEST_EPOCH_MS:
+            return _out_of_range("timestamp as a number is milliseconds; this one is before 1973. Was it in seconds?")
+        if value >= _LARGEST_EPOCH_MS + 1:
+            return _out_of_range("timestamp is not between the years 1900 and 2299.")
+        return _EPOCH + timedelta(0, 0, 0, int(value))
     try:
-        if isinstance(value, str):
-            moment = datetime.fromisoformat(value.removesuffix(" UTC"))
-            if moment.tzinfo is not UTC:
-                moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-        else:
-            moment = _EPOCH + timedelta(milliseconds=int(value))
+        moment = datetime.fromisoformat(value.removesuffix(" UTC"))
+        if moment.tzinfo is not UTC:
+            moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except ValueError:
         return Rejection(
             "timestamp_invalid", "timestamp", "timestamp is not ISO 8601, for example 2026-01-31T08:30:00Z."
@@ -142,7 +150,7 @@ def parse_timestamp(value: str | int | float) -> datetime | Rejection:
         return _out_of_range("timestamp is not between the years 1900 and 2299.")
     if not _EARLIEST <= moment <= _LATEST:
         return _out_of_range("timestamp is not between the years 1900 and 2299.")
-    return whole_milliseconds(moment)
+    return _whole_milliseconds(moment)
 
 
 def read_sent_at(text: bytes, notices: list[Notice]) -> datetime | None:
@@ -157,7 +165,7 @@ def read_sent_at(text: bytes, notices: list[Notice]) -> datetime | None:
     return None
 
 
-def whole_milliseconds(moment: datetime) -> datetime:
+def _whole_milliseconds(moment: datetime) -> datetime:
     """`moment` cut to the milliseconds that the warehouse keeps."""
     rest = moment.microsecond % 1000
     return moment - timedelta(microseconds=rest) if rest else moment

@@ -5,6 +5,7 @@ which event is wrong and why, and to let its good neighbours in.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias
 
@@ -51,7 +52,8 @@ UNKNOWN_FIELDS_MEMBER = "unknownFields"
 _Name: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_CHARACTERS)]
 _Type: TypeAlias = Annotated[str, msgspec.Meta(max_length=MAX_TYPE_CHARACTERS)]
 _Id: TypeAlias = Annotated[str, msgspec.Meta(max_length=MAX_ID_CHARACTERS)]
-_ABSENT = msgspec.Raw(b"null")
+ABSENT = msgspec.Raw(b"null")
+"""A member that was not sent."""
 
 
 class TrackEvent(msgspec.Struct, rename="camel", forbid_unknown_fields=True, frozen=True, gc=False):
@@ -64,22 +66,22 @@ class TrackEvent(msgspec.Struct, rename="camel", forbid_unknown_fields=True, fro
     event_id: _Id | None = None
     event_type: _Type | None = None
     timestamp: str | int | float | None = None
-    sent_at: msgspec.Raw = _ABSENT
+    sent_at: msgspec.Raw = ABSENT
     """Whatever is wrong with it must not cost the event."""
-    properties: msgspec.Raw = _ABSENT
-    context: msgspec.Raw = _ABSENT
+    properties: msgspec.Raw = ABSENT
+    context: msgspec.Raw = ABSENT
 
 
 class _Batch(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=False):
     events: list[TrackEvent]
-    sent_at: msgspec.Raw = _ABSENT
+    sent_at: msgspec.Raw = ABSENT
 
 
 class _LooseBatch(msgspec.Struct, rename="camel", gc=False):
     """A batch of which nothing is known but that it has events; other members are skipped, not decoded."""
 
     events: msgspec.Raw
-    sent_at: msgspec.Raw = _ABSENT
+    sent_at: msgspec.Raw = ABSENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +93,18 @@ class Rejection:
     message: str
 
 
+class Single(msgspec.Struct, frozen=True, gc=False):
+    """The event of a request that holds one."""
+
+    event: TrackEvent | Rejection
+    text: bytes
+    """As it was sent."""
+    unknown_fields: Sequence[str] = ()
+    """Names of its kept but unknown fields."""
+
+
 class Payload(msgspec.Struct, frozen=True):
-    """The events of one request in order, and which members were not understood."""
+    """The events of a batch in order, and which members were not understood."""
 
     events: list[TrackEvent | Rejection]
     unknown_fields: dict[int, list[str]] = {}
@@ -127,7 +139,7 @@ _LONE_SURROGATE = re.compile(
 )
 
 
-def decode_event(body: bytes) -> Payload:
+def decode_event(body: bytes) -> Single:
     """Read the body of `POST /api/analytics/track`: one event.
 
     Raises:
@@ -178,13 +190,13 @@ def _well_formed(body: bytes) -> bytes:
     return body
 
 
-def _read_alone(body: bytes) -> Payload:
+def _read_alone(body: bytes) -> Single:
     try:
-        return Payload([_event.decode(body)], body=body, items=[msgspec.Raw(body)])
+        return Single(_event.decode(body), body)
     except msgspec.MsgspecError:
         body = _well_formed(body)
         event, unknown = _read_event(body)
-        return Payload([event], {0: unknown} if unknown else {}, body=body, items=[msgspec.Raw(body)])
+        return Single(event, body, unknown)
 
 
 def _read_batch(body: bytes) -> Payload:
@@ -257,7 +269,7 @@ def _read_members(text: bytes) -> tuple[TrackEvent | Rejection, list[str]]:
         return Rejection("not_an_object", "", "An event must be a JSON object."), []
     values: dict[str, Any] = {}
     for one in _FIELDS:
-        raw = members.pop(one.wire_name, _ABSENT)
+        raw = members.pop(one.wire_name, ABSENT)
         value = raw if one.is_kept else one.read(raw)
         if isinstance(value, Rejection):
             return value, []

@@ -10,8 +10,8 @@ import msgspec
 from ingest_api.events.enrichment.senders import Sender
 from ingest_api.events.entries import Rows
 from ingest_api.events.intake import Intake
-from ingest_api.events.normalise import normalise, read_sent_at, whole_milliseconds
-from ingest_api.events.payload import UNKNOWN_FIELDS_MEMBER, Payload, Rejection
+from ingest_api.events.normalise import normalise, read_sent_at
+from ingest_api.events.payload import UNKNOWN_FIELDS_MEMBER, Payload, Rejection, Single, TrackEvent
 from ingest_api.events.rejected_events import rejected_event
 from ingest_api.events.warnings import Notice
 from warehouse.raw_events import RawEvent, RejectedEvent
@@ -35,14 +35,26 @@ class Received(msgspec.Struct, frozen=True):
     batch_notices: Sequence[Notice] = ()
 
 
-def rows_of(received: Received) -> Rows:
+def rows_of(accepted: Sequence[RawEvent], rejected: Sequence[RejectedEvent]) -> Rows:
     """What the stream is given."""
-    accepted, rejected = received.accepted, received.rejected
     return Rows(_encoder.encode_lines(accepted), len(accepted), _encoder.encode_lines(rejected) if rejected else b"")
 
 
+def take_in_alone(
+    single: Single, source: str, received_at: datetime, intake: Intake, sender: Sender
+) -> tuple[RawEvent | RejectedEvent, list[Notice]]:
+    """Judge and complete a single event, and say what its sender should look at; see `take_in`."""
+    notices = [unknown_field(name) for name in single.unknown_fields]
+    outcome: RawEvent | TrackEvent | Rejection = single.event
+    if isinstance(outcome, TrackEvent):
+        outcome = normalise(outcome, source, received_at, intake, sender, None, notices)
+    if isinstance(outcome, RawEvent):
+        return outcome, notices
+    return rejected_event(outcome, single.text, source, received_at, intake.senders.keeping), notices
+
+
 async def take_in(payload: Payload, source: str, intake: Intake, sender: Sender) -> Received:
-    """Judge and complete each event.
+    """Judge and complete each event of a batch.
 
     Args:
         payload: of the request, just decoded.
@@ -50,7 +62,7 @@ async def take_in(payload: Payload, source: str, intake: Intake, sender: Sender)
         intake: of this process.
         sender: of the request.
     """
-    received_at = whole_milliseconds(datetime.now(UTC))
+    received_at = arrival_time()
     batch_notices = [_ignored(name) for name in payload.ignored_members]
     sent_at = None if payload.sent_at == b"null" else read_sent_at(payload.sent_at, batch_notices)
     outcomes: list[RawEvent | RejectedEvent] = []
@@ -80,6 +92,12 @@ async def take_in(payload: Payload, source: str, intake: Intake, sender: Sender)
             outcomes.append(row)
             rejected.append(row)
     return Received(outcomes, accepted, rejected, notices_by_index, tuple(batch_notices))
+
+
+def arrival_time() -> datetime:
+    """Now, in the whole milliseconds that the warehouse keeps."""
+    # Half the time of cutting `datetime.now`.
+    return datetime.fromtimestamp(time.time_ns() // 1_000_000 / 1000, UTC)
 
 
 def unknown_field(name: str) -> Notice:

@@ -6,10 +6,12 @@ the one next entry: an fsync is paid once for all of them. An answer is given on
 
 import asyncio
 import time
-from collections import deque
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import NamedTuple
 
 import structlog
 from redis.asyncio import Redis
@@ -64,8 +66,7 @@ def stream_keys(database: str) -> StreamKeys:
     return StreamKeys(stem, f"{stem}:intents", f"{stem}:dead", f"{stem}:flusher:", f"{stem}:writer:")
 
 
-@dataclass(slots=True)
-class _Waiting:
+class _Waiting(NamedTuple):
     rows: Rows
     size_bytes: int
     stored: asyncio.Future[None]
@@ -85,15 +86,15 @@ class EventStream:
         self._bound = bound
         self._appended = appended
         self._max_waiting_bytes = max_waiting_bytes
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: list[_Waiting] = []
         self._waiting_bytes = 0
         self._wake = asyncio.Event()
         self._closing = False
 
-    async def append(self, rows: Rows) -> None:
-        """Return when the rows are on disk: all, and once.
+    def append(self, rows: Rows) -> asyncio.Future[None]:
+        """What is done when the rows are on disk: all, and once.
 
-        Raises:
+        Raises, or fails with:
             StreamAway: they are not known to be; the client has to send them again. Code `stream_full` when there is
                 no room for them, and for sure none of them was kept.
         """
@@ -104,11 +105,11 @@ class EventStream:
         size_bytes = rows.size_bytes()
         if self._waiting_bytes + size_bytes > self._max_waiting_bytes:
             raise StreamAway("More events are waiting to be stored than fit; send them again.", code="stream_full")
-        waiting = _Waiting(rows, size_bytes, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiting)
+        stored = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(rows, size_bytes, stored))
         self._waiting_bytes += size_bytes
         self._wake.set()
-        await waiting.stored
+        return stored
 
     async def write(self) -> None:
         """Write what waits, one entry at a time, until `close` was called and nothing waits any more."""
@@ -121,7 +122,8 @@ class EventStream:
                 self._answer(group, error)
                 if error is not None:
                     # The others would only wait as long for the same answer.
-                    self._answer([self._waiting.popleft() for _ in range(len(self._waiting))], error)
+                    others, self._waiting = self._waiting, []
+                    self._answer(others, error)
 
     def close(self) -> None:
         """Take nothing more; `write` returns when what waits is written."""
@@ -129,11 +131,12 @@ class EventStream:
         self._wake.set()
 
     def _next_group(self) -> list[_Waiting]:
-        group = [self._waiting.popleft()]
-        size = group[0].size_bytes
-        while self._waiting and size + self._waiting[0].size_bytes <= _MAX_ENTRY_BYTES:
-            group.append(self._waiting.popleft())
-            size += group[-1].size_bytes
+        if self._waiting_bytes <= _MAX_ENTRY_BYTES:
+            group, self._waiting = self._waiting, []
+            return group
+        totals = accumulate(waiting.size_bytes for waiting in self._waiting)
+        fitting = max(1, bisect_right(list(totals), _MAX_ENTRY_BYTES))
+        group, self._waiting = self._waiting[:fitting], self._waiting[fitting:]
         return group
 
     async def _write_entry(self, group: list[_Waiting]) -> StreamAway | None:
@@ -154,14 +157,14 @@ class EventStream:
         return StreamAway("The event stream did not confirm the events; send them again.")
 
     def _answer(self, group: list[_Waiting], error: StreamAway | None) -> None:
-        for waiting in group:
-            self._waiting_bytes -= waiting.size_bytes
-            if waiting.stored.done():
+        for _, size_bytes, stored in group:
+            self._waiting_bytes -= size_bytes
+            if stored.done():
                 continue  # its request was cancelled while it waited
             if error is None:
-                waiting.stored.set_result(None)
+                stored.set_result(None)
             else:
-                waiting.stored.set_exception(error)
+                stored.set_exception(error)
 
 
 @asynccontextmanager

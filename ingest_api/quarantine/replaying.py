@@ -45,15 +45,15 @@ def resubmit(quarantined: Quarantined, intake: Intake) -> RawEvent | Rejection:
     if not quarantined.is_complete:
         return Rejection("payload_incomplete", "", REPLAY_CODES["payload_incomplete"])
     try:
-        payload = decode_event(quarantined.payload.encode())
+        single = decode_event(quarantined.payload.encode())
     except InputInvalid as error:
         return Rejection(error.code, "", error.detail)
-    [event] = payload.events
+    event = single.event
     if isinstance(event, Rejection):
         return event
     if not event.event_id:
         event = msgspec.structs.replace(event, event_id=quarantined.event_id)
-    notices = [unknown_field(name) for name in payload.unknown_fields.get(0, ())]
+    notices = [unknown_field(name) for name in single.unknown_fields]
     return normalise(event, quarantined.source, quarantined.received_at, intake, notices=notices)
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Request
 
 from ingest_api.auth.permissions import CanReadQuarantine, CanReplayQuarantine
 from ingest_api.errors import FieldError, InputInvalid
-from ingest_api.events.normalise import whole_milliseconds
+from ingest_api.events.reception import arrival_time
 from ingest_api.openapi import problem_responses
 from ingest_api.quarantine.documents import (
     Attempt,
@@ -100,7 +100,7 @@ async def replay_rejections(caller: CanReplayQuarantine, asked: ReplayRequest, r
         services.intake,
         rejection_ids,
         requested_by=caller.subject,
-        now=whole_milliseconds(datetime.now(UTC)),
+        now=arrival_time(),
         is_dry_run=asked.dry_run,
     )
     accepted_count = sum(one.outcome == "accepted" for one in verdicts)

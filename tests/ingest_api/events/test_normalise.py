@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest_api.events.enrichment.senders import Sender
@@ -185,7 +185,6 @@ def test_a_sender_has_the_last_columns_of_an_event() -> None:
     assert RawEvent.__struct_fields__[-len(Sender._fields) :] == Sender._fields
 
 
-@settings(deadline=None)
 @given(st.integers(100_000_000_000, 10_000_000_000_000))
 def test_parse_timestamp_reads_both_forms_of_one_moment_alike(milliseconds: int) -> None:
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)

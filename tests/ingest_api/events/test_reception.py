@@ -93,7 +93,7 @@ async def test_event_that_is_not_planned_is_treated_as_the_plan_says(
 async def test_rows_are_lines_of_both_tables(tmp_path: Path, senders: Senders) -> None:
     received = await _received(tmp_path, senders, "off", _order(), 3, _order())
 
-    rows = rows_of(received)
+    rows = rows_of(received.accepted, received.rejected)
 
     assert (rows.event_count, rows.events.count(b"\n"), rows.rejected_events.count(b"\n")) == (2, 2, 1)
     assert json.loads(rows.rejected_events)["payload"] == "3"

@@ -54,7 +54,7 @@ async def test_append_is_refused_when_too_much_waits(valkey: Valkey, environment
     writer = StreamWriter(valkey.url, keys.events, keys.writer_prefix)
     async with AsyncRedis.from_url(valkey.url) as redis:
         stream = EventStream(writer, MemoryBound(redis, GIBIBYTE), max_waiting_bytes=10)
-        waiting = asyncio.create_task(stream.append(Rows(b"12345678", 1)))
+        waiting = asyncio.ensure_future(stream.append(Rows(b"12345678", 1)))
         await asyncio.sleep(0)
 
         with pytest.raises(StreamAway) as refused:
@@ -70,7 +70,7 @@ async def test_append_is_refused_when_too_much_waits(valkey: Valkey, environment
 
 async def test_leaving_the_stream_writes_what_waits(valkey: Valkey, redis: Redis, environment: str) -> None:
     async with open_event_stream(valkey.url, environment, GIBIBYTE) as stream:
-        waiting = [asyncio.create_task(stream.append(Rows(b"x\n", 1))) for _ in range(10)]
+        waiting = [asyncio.ensure_future(stream.append(Rows(b"x\n", 1))) for _ in range(10)]
         await asyncio.sleep(0)
 
     await asyncio.gather(*waiting)
@@ -81,7 +81,7 @@ async def test_a_request_that_gives_up_does_not_disturb_the_others(
     valkey: Valkey, redis: Redis, environment: str
 ) -> None:
     async with open_event_stream(valkey.url, environment, GIBIBYTE) as stream:
-        waiting = [asyncio.create_task(stream.append(Rows(b"x\n", 1))) for _ in range(3)]
+        waiting = [asyncio.ensure_future(stream.append(Rows(b"x\n", 1))) for _ in range(3)]
         await asyncio.sleep(0)
         waiting[1].cancel()
 
@@ -108,7 +108,7 @@ async def test_append_waits_out_a_short_absence_of_valkey(server: Server, enviro
     async with open_event_stream(server.url, environment, GIBIBYTE) as stream:
         await stream.append(Rows(b"one\n", 1))
         server.kill()
-        appending = asyncio.create_task(stream.append(Rows(b"two\n", 1)))
+        appending = asyncio.ensure_future(stream.append(Rows(b"two\n", 1)))
         await asyncio.to_thread(server.start)
 
         await appending
@@ -155,7 +155,7 @@ async def test_append_that_arrives_late_is_not_made_again(valkey: Valkey, redis:
 
 async def test_all_that_wait_are_refused_together_when_valkey_is_away(environment: str) -> None:
     async with open_event_stream(f"redis://127.0.0.1:{free_port()}", environment, GIBIBYTE) as stream:
-        first = asyncio.create_task(stream.append(Rows(b"first\n", 1)))
+        first = asyncio.ensure_future(stream.append(Rows(b"first\n", 1)))
         await asyncio.sleep(0.1)
         started = time.monotonic()
 

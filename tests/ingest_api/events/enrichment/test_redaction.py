@@ -89,7 +89,7 @@ _values = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(_values, st.booleans(), st.booleans())
 def test_any_json_stays_json_and_differs_only_in_replaced_values(
     value: object, is_ascii: bool, is_slash_escaped: bool
