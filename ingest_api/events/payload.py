@@ -13,6 +13,7 @@ import msgspec
 
 from ingest_api.errors import InputInvalid
 from ingest_api.events.json_shape import has_more_items_than
+from ingest_api.tracking_plan.checking import PLAN_CODES
 
 MAX_EVENTS = 10_000
 MAX_NAME_CHARACTERS = 200
@@ -36,12 +37,7 @@ REJECTION_CODES = {
     "identity_missing": "Neither userId nor anonymousId says whose event this is.",
     "timestamp_invalid": "The timestamp is neither ISO 8601 nor milliseconds since 1970.",
     "timestamp_out_of_range": "The timestamp is outside of 1900 to 2299, or a number that looks like seconds.",
-    "plan_event_unknown": "The tracking plan does not have an event of this name.",
-    "plan_property_missing": "A property that the tracking plan requires is absent or null.",
-    "plan_property_wrong_type": "A property has another type than the tracking plan says.",
-    "plan_property_not_allowed": "A property has a value that is not among those of the tracking plan.",
-    "plan_property_mismatch": "A property does not match the pattern or the range of the tracking plan.",
-    "plan_property_unknown": "The event has a property that the tracking plan does not have.",
+    **PLAN_CODES,
     "refused_by_warehouse": "ClickHouse did not take the row, although the API had accepted the event.",
 }
 """Every reason for which one event is refused. Those of the tracking plan are warnings where it does not `enforce`."""

@@ -10,6 +10,15 @@ import msgspec
 
 from ingest_api.tracking_plan.declarations import LONGEST_MATCHED_TEXT, EventPlan, PropertyPlan, PropertyType
 
+PLAN_CODES = {
+    "plan_event_unknown": "The tracking plan does not have an event of this name.",
+    "plan_property_missing": "A property that the tracking plan requires is absent or null.",
+    "plan_property_wrong_type": "A property has another type than the tracking plan says.",
+    "plan_property_not_allowed": "A property has a value that is not among those of the tracking plan.",
+    "plan_property_mismatch": "A property does not match the pattern or the range of the tracking plan.",
+    "plan_property_unknown": "The event has a property that the tracking plan does not have.",
+}
+"""Every way in which an event can differ from its plan: a warning, or where the plan is enforced a rejection."""
 MAX_VIOLATIONS = 20
 """An event may break its plan in any number of ways; so many are named."""
 DECIMAL_TEXT = "[-+]?[0-9]+([.][0-9]*)?([eE][-+]?[0-9]{1,2})?"
@@ -30,7 +39,7 @@ class Violation:
     """One thing about an event that is not as planned."""
 
     code: str
-    """One of the codes that begin with `plan_`."""
+    """One of `PLAN_CODES`."""
     field: str
     """For example `properties.revenue`."""
     message: str

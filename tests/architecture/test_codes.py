@@ -10,15 +10,21 @@ import pytest
 from ingest_api.events.payload import REJECTION_CODES
 from ingest_api.events.warnings import WARNING_CODES
 from ingest_api.quarantine.replaying import REPLAY_CODES
+from ingest_api.tracking_plan.checking import PLAN_CODES
 
 ROOT = Path(__file__).resolve().parents[2]
-REGISTRIES = {"REJECTION_CODES": REJECTION_CODES, "WARNING_CODES": WARNING_CODES, "REPLAY_CODES": REPLAY_CODES}
+REGISTRIES = {
+    "REJECTION_CODES": REJECTION_CODES,
+    "WARNING_CODES": WARNING_CODES,
+    "REPLAY_CODES": REPLAY_CODES,
+    "PLAN_CODES": PLAN_CODES,
+}
 # What is made with a code as its first argument, and the registry of it; a violation becomes either.
 MADE_WITH_A_CODE = {
     # A replay answers with a rejection, too.
     "Rejection": REJECTION_CODES.keys() | REPLAY_CODES.keys(),
     "Notice": WARNING_CODES,
-    "Violation": REJECTION_CODES.keys() & WARNING_CODES.keys(),
+    "Violation": PLAN_CODES,
 }
 
 
