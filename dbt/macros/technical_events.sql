@@ -1,27 +1,33 @@
-{# Events of these names under their visitors, with the text of their properties, which staging alone keeps. An increment reads
-   those of its `days`. #}
+{# CTEs up to `events`: those of some names under their visitors, with the text of their properties, which staging alone keeps.
+   An increment reads those of its `days`. #}
 {% macro events_with_properties(event_names, high) -%}
-    select
-        counted.event_id as event_id,
-        counted.event_date as event_date,
-        counted.occurred_at as occurred_at,
-        counted.visitor_id as visitor_id,
-        counted.page as page,
-        counted.device_type as device_type,
-        staged.properties as properties
-    from (
+    counted as (
         select * from {{ ref('int_events') }} {{ final() }}
         where
             event_name in ({{ quoted(event_names) }})
             and _version <= {{ high }}
             {{ 'and event_date in (select event_date from days)' if is_incremental() }}
-    ) as counted
-    inner join (
+    ),
+
+    staged as (
         select event_id, properties from {{ ref('stg_events') }} {{ final() }}
         where
             event_name in ({{ quoted(event_names) }})
             {{ 'and event_date in (select event_date from days)' if is_incremental() }}
-    ) as staged on counted.event_id = staged.event_id
+    ),
+
+    events as (
+        select
+            counted.event_id as event_id,
+            counted.event_date as event_date,
+            counted.occurred_at as occurred_at,
+            counted.visitor_id as visitor_id,
+            counted.page as page,
+            counted.device_type as device_type,
+            staged.properties as properties
+        from counted
+        inner join staged on counted.event_id = staged.event_id
+    )
 {%- endmacro %}
 
 {# Some properties by their names, as text. #}

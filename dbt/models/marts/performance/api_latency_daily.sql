@@ -25,9 +25,7 @@ with
 
 {% endif %}
 
-events as (
-    {{ events_with_properties(var('api_request_events'), high) }}
-),
+{{ events_with_properties(var('api_request_events'), high) }},
 
 said as (
     select
@@ -47,7 +45,7 @@ requests as (
     where measured_ms >= 0
 ),
 
-counted as (
+grouped as (
     select
         event_date,
         dimension,
@@ -76,7 +74,7 @@ select
     server_error_count,
     server_error_count / request_count as server_error_rate,
     {{ high }} as refreshed_at
-from counted
+from grouped
 {% if is_incremental() %}
     union all
     {{ unchanged_days_of_replaced_months('event_date', 'days') }}

@@ -23,9 +23,7 @@ with
 
 {% endif %}
 
-events as (
-    {{ events_with_properties(var('error_events'), high) }}
-),
+{{ events_with_properties(var('error_events'), high) }},
 
 errors as (
     select

@@ -25,9 +25,7 @@ with
 
 {% endif %}
 
-events as (
-    {{ events_with_properties(var('performance_events'), high) }}
-),
+{{ events_with_properties(var('performance_events'), high) }},
 
 said as (
     select
@@ -76,7 +74,7 @@ measurements as (
     limit 1 by event_date, metric, measurement_id
 ),
 
-counted as (
+grouped as (
     select
         event_date,
         metric,
@@ -113,7 +111,7 @@ select
     poor_rate,
     toLowCardinality(rating) as rating,
     {{ high }} as refreshed_at
-from counted
+from grouped
 {% if is_incremental() %}
     union all
     {{ unchanged_days_of_replaced_months('event_date', 'days') }}
