@@ -8,6 +8,7 @@
         'utm_source', 'utm_medium', 'utm_campaign', 'utm_term', 'utm_content',
         'utmSource', 'utmMedium', 'utmCampaign', 'utmTerm', 'utmContent',
         'previousId', 'previous_id', 'alias', '$anon_distinct_id', 'currency', 'order_id',
+        'product_id', 'productId', 'item_id', 'sku', 'product_name', 'productName', 'item_name',
     ] -%}
         `{{ name }}` String{{ ', ' if not loop.last }}
     {%- endfor -%}
@@ -17,6 +18,11 @@
 {% macro known_context() -%}
     Tuple(page Tuple(url String, path String, referrer String), campaign Tuple(source String, medium String, name String, term
     String, content String), location Tuple(country String), country String, device String, os String, browser String)
+{%- endmacro %}
+
+{# Which of some kinds the event is by its name, from {kind: names}; empty for none. #}
+{% macro event_kind(kinds) -%}
+    multiIf({% for kind, names in kinds.items() %}event_name in ({{ quoted(names) }}), '{{ kind }}', {% endfor %}'')
 {%- endmacro %}
 
 {# The first of some texts that is not empty. #}

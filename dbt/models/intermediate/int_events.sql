@@ -16,7 +16,8 @@
 {%- set facts -%}
     event_id, event_name, event_type, user_id, anonymous_id, client_session_id, occurred_at, event_date, inserted_at, source,
     country, device_type, os_name, browser_name, page, page_host, referrer_host, utm_source, utm_medium, utm_campaign,
-    utm_term, utm_content, click_id, revenue_kind, revenue_amount, currency, order_id
+    utm_term, utm_content, click_id, revenue_kind, revenue_amount, tax_amount, shipping_amount, currency, order_id, product_id,
+    product_name, quantity, products, subscription_kind, subscription_id, plan_name, mrr_amount
 {%- endset %}
 
 with

@@ -64,20 +64,15 @@ extracted as (
         {{ host('address') }} as page_host,
         -- A program that is no browser speaks for others: what it says about them counts more than what it is itself.
         device_type in ('', 'other') as is_program,
-        -- As text and to the last digit: ClickHouse reads JSON numbers as floats, so the number is cut out of the text where
-        -- its place is beyond doubt.
-        multiIf(
-            position(properties, 'revenue') = 0, '',
-            countSubstrings(properties, '"revenue"') = 1
-            and (JSONHas(properties, 'revenue') or not isValidJSON(properties)),
-            trimBoth(extract(properties, '"revenue"\\s*:\\s*("[^"]*"|[^\\s",}]+)'), '"'),
-            JSONExtractString(properties, 'revenue')
-        ) as revenue_text,
-        multiIf(
-            event_name in ({{ quoted(var('sale_events')) }}), 'sale',
-            event_name in ({{ quoted(var('refund_events')) }}), 'refund',
-            ''
-        ) as kind,
+        -- As text and to the last digit. No row without the word pays for the search.
+        {% for name in ['revenue', 'tax', 'shipping', 'quantity'] %}
+            if(position(properties, '{{ name }}') = 0, '', {{ exact_text('properties', name) }}) as {{ name }}_text,
+        {% endfor %}
+        {{ event_kind({'sale': var('sale_events'), 'refund': var('refund_events')}) }} as kind,
+        {{ event_kind(var('subscription_events')) }} as subscription,
+        JSONExtract(if(kind = '', '', properties), '{{ known_products() }}') as listed,
+        if(subscription = '', '', properties) as terms_text,
+        JSONExtract(terms_text, '{{ known_terms() }}') as terms,
         -- No clock is right before 1971 or a day ahead of the arrival: such an event counts when it was received.
         if(
             occurred_at between toDateTime64('1971-01-01 00:00:00', 3, 'UTC') and received_at + toIntervalDay(1),
@@ -130,10 +125,24 @@ select
     toLowCardinality({{ click_id('address', 'properties') }}) as click_id,
     toLowCardinality(kind) as revenue_kind,
     {{ decimal_amount('revenue_text') }} as revenue_amount,
+    {{ decimal_amount('tax_text') }} as tax_amount,
+    {{ decimal_amount('shipping_text') }} as shipping_amount,
     toLowCardinality(
-        multiIf(kind = '', '', known.currency = '', '{{ var('default_currency') }}', upper(trimBoth(known.currency)))
+        multiIf(
+            kind = '' and subscription = '', '', known.currency != '', upper(trimBoth(known.currency)),
+            kind != '', '{{ var('default_currency') }}', ''
+        )
     ) as currency,
     if(kind != '' and known.order_id = '', event_id, known.order_id) as order_id,
+    {{ first_text(['known.product_id', 'known.productId', 'known.item_id', 'known.sku']) }} as product_id,
+    {{ first_text(['known.product_name', 'known.productName', 'known.item_name']) }} as product_name,
+    {{ decimal_amount('quantity_text') }} as quantity,
+    {{ order_products('listed') }} as products,
+    toLowCardinality(subscription) as subscription_kind,
+    {{ first_text(['terms.subscription_id', 'terms.subscriptionId']) }} as subscription_id,
+    toLowCardinality({{ said_by(first_text(['terms.plan_name', 'terms.planName', 'terms.plan', 'terms.plan_id']), 'name') }})
+        as plan_name,
+    if(subscription = '', null, {{ stated_mrr('terms_text', 'terms', 'revenue_text') }}) as mrr_amount,
     properties,
     context
 from extracted
