@@ -31,14 +31,6 @@
     )
 {%- endmacro %}
 
-{# Silence after which a session of this stream is over. int_sessions looks for neighbours no further than a day away. #}
-{% macro session_gap(client_session_id) -%}
-    {%- if [var('session_gap_seconds'), var('client_session_gap_seconds')] | max > 86400 -%}
-        {{ exceptions.raise_compiler_error('A session gap can be a day (86400 seconds) at most.') }}
-    {%- endif -%}
-    toIntervalSecond(if({{ client_session_id }} = '', {{ var('session_gap_seconds') }}, {{ var('client_session_gap_seconds') }}))
-{%- endmacro %}
-
 {# One row per key of a state table. A macro, because a unit test puts plain rows in the place of the table. #}
 {% macro final() -%}
     {{- 'final' if model.resource_type != 'unit_test' -}}

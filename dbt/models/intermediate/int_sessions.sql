@@ -13,6 +13,8 @@
 
 {%- set high = high_watermark(['int_events', 'int_visitor_days']) %}
 {%- set is_update = is_incremental() and not is_bulk() %}
+{%- set splits = (['event_date'] if var('session_split_at_midnight') else [])
+    + (['campaign_number'] if var('session_split_on_campaign_change') else []) %}
 {%- set origin = ['utm_source', 'utm_medium', 'utm_campaign', 'click_id', 'referrer_host'] %}
 {%- set device = ['source', 'country', 'device_type', 'os_name', 'browser_name'] %}
 {%- set in_stream -%}
@@ -27,50 +29,43 @@ with
         select activity_date as event_date, visitor_id from {{ ref('int_visitor_days') }} where _version > {{ low_watermark() }}
     ),
 
-    -- The key begins with the last day: a session near a touched day ends within two days of it, or lasted for days itself.
+    -- The key begins with the last day: a session near a touched day ends within two days of it, or its run lasted for days.
     candidates as (
         select * from {{ this }}
         where (end_date, visitor_id) in (
-            select arrayJoin({{ dates_between('event_date - 1', 'event_date + 2') }}), visitor_id from touched
+            select arrayJoin({{ dates_between('event_date - 2', 'event_date + 2') }}), visitor_id from touched
         )
         union distinct
         select * from {{ this }}
-        where
-            length_days > 1 and visitor_id in (select visitor_id from touched)
-            and end_date >= (select min(event_date) - 1 from touched)
+        where length_days > 1 and visitor_id in (select visitor_id from touched)
+            and end_date {{ '+ length_days' if splits }} >= (select min(event_date) - 1 from touched)
     ),
 
     stored as (
-        select {{ key }},
-            argMax(ended_at, _version) as last_event_at,
-            argMax(row_hash, _version) as stored_hash,
-            argMax(_is_deleted, _version) as was_deleted
-        from candidates
-        group by {{ key }}
+        select {{ key }}, argMax((run_started_at, run_ended_at), _version) as run,
+            argMax(row_hash, _version) as stored_hash, argMax(_is_deleted, _version) as was_deleted
+        from candidates group by {{ key }}
     ),
 
     -- Deleted rows take part: if a run died between a deletion and its replacement, this one finds those events again.
     near as (
-        select distinct stored.*
-        from stored inner join touched on stored.visitor_id = touched.visitor_id
-        where
-            touched.event_date between toDate(stored.started_at - {{ session_gap('stored.client_session_id') }})
-            and toDate(stored.last_event_at + {{ session_gap('stored.client_session_id') }})
+        select distinct stored.* from stored inner join touched on stored.visitor_id = touched.visitor_id
+        where touched.event_date between toDate(stored.run.1 - {{ session_gap('stored.client_session_id') }})
+            and toDate(stored.run.2 + {{ session_gap('stored.client_session_id') }})
     ),
 
     near_spans as (
-        select visitor_id, client_session_id, groupArray((started_at, last_event_at)) as spans
-        from near group by visitor_id, client_session_id
+        select visitor_id, client_session_id, groupArray(run) as spans from near group by visitor_id, client_session_id
     ),
 
     concerned as (
         select event_date, visitor_id from touched
         union distinct
-        select arrayJoin({{ dates_between('toDate(started_at)', 'end_date') }}) as event_date, visitor_id from near
+        select arrayJoin({{ dates_between('toDate(run.1)', 'toDate(run.2)') }}) as event_date, visitor_id from near
     ),
 
 {% endif %}
--- Whole touched days and whole sessions near them: no session among these events reaches beyond them.
+-- Whole touched days and whole runs near them: no session among these events reaches beyond them.
 events as (
     select present.*
     from {{ ref('int_events') }} as present {{ final() }}
@@ -81,8 +76,7 @@ events as (
     where
         present._version <= {{ high }}
         {% if is_update %}
-            and (present.event_date, present.visitor_id) in (select event_date, visitor_id from concerned)
-            and (
+            and (present.event_date, present.visitor_id) in (select event_date, visitor_id from concerned) and (
                 (present.event_date, present.visitor_id) in (select event_date, visitor_id from touched)
                 or arrayExists(span -> present.occurred_at between span.1 and span.2, near_spans.spans)
             )
@@ -91,11 +85,14 @@ events as (
 
 separated as (
     select *, occurred_at > lagInFrame(occurred_at, 1, occurred_at) over ({{ in_stream }})
-    + {{ session_gap('client_session_id') }} as is_session_start
+    + {{ session_gap('client_session_id') }} as is_run_start
     from events
 ),
 
-numbered as (select *, sum(is_session_start) over ({{ in_stream }}) as session_number from separated),
+numbered as (
+    {% set runs %}select *, sum(is_run_start) over ({{ in_stream }}) as run_number from separated{% endset %}
+    {{ campaigns_numbered(runs) if var('session_split_on_campaign_change') else runs }}
+),
 
 sessions as (
     select
@@ -107,10 +104,13 @@ sessions as (
         -- Anonymous events of a person that is known by now belong to the user as well.
         maxIf(visitor_id, user_id != '' or anonymous_id != visitor_id) as user_id,
         toDate(min(occurred_at)) as session_date,
-        toUInt16(dateDiff('day', min(occurred_at), max(occurred_at))) as length_days,
+        {{ 'min(min(occurred_at)) over whole_run' if splits else 'min(occurred_at)' }} as run_started_at,
+        {{ 'max(max(occurred_at)) over whole_run' if splits else 'max(occurred_at)' }} as run_ended_at,
+        toUInt16(dateDiff('day', run_started_at, run_ended_at)) as length_days,
         max(occurred_at) as ended_at,
         toUInt32(count()) as event_count,
         toUInt32(countIf(event_type = 'page_view')) as page_view_count,
+        toUInt32(countIf(event_name in ({{ quoted(var('conversion_events')) }}))) as conversion_count,
         argMinIf(page, (occurred_at, event_id), page != '') as entry_page,
         argMaxIf(page, (occurred_at, event_id), page != '') as exit_page,
         toUInt32(uniqExactIf(order_id, revenue_kind = 'sale')) as order_count,
@@ -120,7 +120,8 @@ sessions as (
         argMin(({{ device | join(', ') }}), (occurred_at, event_id)) as first_event,
         argMinIf(({{ origin | join(', ') }}), (occurred_at, event_id), concat({{ origin | join(', ') }}, page) != '') as entry
     from numbered
-    group by visitor_id, client_session_id, session_number
+    group by {{ (['visitor_id', 'client_session_id', 'run_number'] + splits) | join(', ') }}
+    {{ 'window whole_run as (partition by visitor_id, client_session_id, run_number)' if splits }}
 ),
 
 named as (
@@ -143,8 +144,7 @@ select *, {{ high }} as _version, toUInt8(0) as _is_deleted from fresh
     -- Sessions that were merged into another or start earlier now.
     select * except (_version, _is_deleted), {{ high }}, toUInt8(1)
     from {{ 'candidates' if is_update else this ~ ' ' ~ final() }}
-    where
-        ({{ key }}) not in (select {{ key }} from fresh)
+    where ({{ key }}) not in (select {{ key }} from fresh)
         {{ 'and (' ~ key ~ ') in (select ' ~ key ~ ' from near where was_deleted = 0)' if is_update }}
     limit 1 by {{ key }}
 {% endif %}
