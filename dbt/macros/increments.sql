@@ -14,6 +14,25 @@
     (select distinct {{ day_column }} from {{ ref(state) }} where _version > {{ low_watermark() }})
 {%- endmacro %}
 
+{# The same of several state tables, given as {state: its column of the day}. #}
+{% macro changed_days_of(day_columns) -%}
+    (
+        {%- for state, day_column in day_columns.items() %}
+        select {{ day_column }} as changed_date from {{ ref(state) }} where _version > {{ low_watermark() }}
+        {{ 'union distinct' if not loop.last }}
+        {%- endfor %}
+    )
+{%- endmacro %}
+
+{# Visitors and days on which their events or a session that began then changed since this model's last run. #}
+{% macro changed_user_days() -%}
+    (
+        select activity_date, visitor_id from {{ ref('int_user_days') }} where _version > {{ low_watermark() }}
+        union distinct
+        select session_date, visitor_id from {{ ref('int_sessions') }} where _version > {{ low_watermark() }}
+    )
+{%- endmacro %}
+
 {# Marts are replaced by month. The days of such a month that did not change are taken over as they are. #}
 {% macro unchanged_days_of_replaced_months(day_column, days) -%}
     select *

@@ -21,8 +21,9 @@ def dbt(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Dbt:
 def client(dbt: Dbt) -> Iterator[Client]:
     client = connect(dbt.settings)
     rows = [
-        ["e1", "page_view", "ann", "", KEPT, "{}"],
-        ["e2", "page_view", "", "phone", ERASED, "{}"],
+        ["e1", "page_view", "ann", "", KEPT, '{"page":"/"}'],
+        ["e2", "page_view", "", "phone", ERASED, '{"page":"/"}'],
+        ["e4", "identify", "bob", "phone", ERASED, '{"email":"bob@example.com"}'],
         ["e3", "purchase", "bob", "phone", ERASED, '{"revenue":5}'],
     ]
     columns = ["event_id", "event_name", "user_id", "anonymous_id", "occurred_at", "properties", "received_at"]
@@ -56,6 +57,11 @@ def test_marts_lose_an_erased_visitor_even_where_a_month_becomes_empty(dbt: Dbt,
             "events_daily": "event_date",
             "revenue_daily": "revenue_date",
             "funnels": "entry_date",
+            "user_days": "activity_date",
+            "users": "last_seen_date",
+            "pages_daily": "event_date",
+            "acquisition_daily": "acquisition_date",
+            "attribution_daily": "order_date",
         }.items()
     }
     assert days == {
@@ -63,6 +69,11 @@ def test_marts_lose_an_erased_visitor_even_where_a_month_becomes_empty(dbt: Dbt,
         "events_daily": [("2026-02-10",)],
         "revenue_daily": [],
         "funnels": [("2026-02-10",)],
+        "user_days": [("2026-02-10",)],
+        "users": [("2026-02-10",)],
+        "pages_daily": [("2026-02-10",)],
+        "acquisition_daily": [("2026-02-10",)],
+        "attribution_daily": [],
     }
     totals = client.query(
         f"SELECT toInt64(sumIf(value, metric = 'sessions')), toInt64(sumIf(value, metric = 'events')), "
@@ -72,6 +83,9 @@ def test_marts_lose_an_erased_visitor_even_where_a_month_becomes_empty(dbt: Dbt,
     states = dbt.settings.database("intermediate")
     left = {
         table: client.query(f"SELECT count() FROM `{states}`.{table} FINAL WHERE visitor_id IN ('bob', 'phone')")
-        for table in ("int_identities", "int_events", "int_days_by_visitor", "int_visitor_days", "int_sessions")
+        for table in (
+            *("int_identities", "int_events", "int_days_by_visitor", "int_visitor_days", "int_sessions"),
+            *("int_user_days", "int_user_traits", "int_order_lines", "int_orders"),
+        )
     }
     assert {table: answer.result_rows[0][0] for table, answer in left.items()} == dict.fromkeys(left, 0)
