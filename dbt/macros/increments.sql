@@ -65,3 +65,15 @@
     from {{ source('ops', 'replay_requests') }}
     where requested_at > {{ low_watermark() }} and requested_at <= {{ high }}
 {%- endmacro %}
+
+{# Days of arrival to count again since this model's last run. The logs only grow, so these are the day of that run and the days
+   after it; all of them after a replay request, since an erasure takes rows from any day. #}
+{% macro arrival_days(high) -%}
+    {%- set last_replay -%}
+        (select max(requested_at) from {{ source('ops', 'replay_requests') }} where requested_at <= {{ high }})
+    {%- endset -%}
+    {%- set first_day -%}
+        if({{ last_replay }} > {{ low_watermark() }}, toDate(0), toDate({{ low_watermark() }}))
+    {%- endset -%}
+    (select arrayJoin({{ dates_between(first_day, 'toDate(' ~ high ~ ')') }}) as arrival_date)
+{%- endmacro %}

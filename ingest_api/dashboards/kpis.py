@@ -27,9 +27,10 @@ Category = Literal["revenue", "engagement", "conversion"]
 Aggregation = Literal["sum", "dailyMean", "ratio"]
 Direction = Literal["up", "down"]
 
+# A person who comes on two days is one active user of each, so the days of such metrics cannot be added.
+_AGGREGATIONS: dict[str, Aggregation] = {"sum": "sum", "daily_mean": "dailyMean", "ratio": "ratio"}
 
-# A person who comes on two days is one active user of each, so these days cannot be added.
-_DAILY_MEANS = frozenset({"daily_active_users"})
+_TARGET = "What the period should reach, or stay at or below where `goodDirection` is down; null when there is none"
 
 
 class KpiDay(CamelModel):
@@ -53,6 +54,8 @@ class _Kpi(CamelModel):
     category: str
     aggregation: Aggregation = Field(description="How the days become one number")
     good_direction: Direction = Field(description="Which way of change is good news")
+    owner: str | None = Field(description="E-mail address of who answers for it")
+    meets_target: bool | None = Field(description="Whether the period is as good as `target`; null without either")
     days_with_data: int = Field(description="Days of the period that the metric has a row for")
 
 
@@ -60,6 +63,7 @@ class NumberKpi(_Kpi):
     """A metric that is a count, a rate (0 to 1) or a time in seconds."""
 
     unit: Literal["count", "rate", "seconds"]
+    target: Number | None = Field(description=_TARGET)
     over_period: NumberComparison
     daily: list[KpiDay]
 
@@ -69,6 +73,7 @@ class MoneyKpi(_Kpi):
 
     unit: Literal["currency"]
     currency: str
+    target: Money | None = Field(description=_TARGET)
     over_period: MoneyComparison
     daily: list[MoneyKpiDay]
 
@@ -105,31 +110,53 @@ def kpi(rows: list[dict[str, Any]], start: date, days: list[date]) -> NumberKpi 
         "category": first["category"],
         "aggregation": aggregation,
         "good_direction": first["good_direction"] or "up",
+        "owner": first["owner"] or None,
         "days_with_data": len(now),
         "unit": first["unit"],
     }
+    target = _target(aggregation, first["target"], len(days))
     by_day = {row["kpi_date"]: row for row in now}
     if first["unit"] == "currency":
+        amounts = MoneyComparison.of(_amount(aggregation, now), _amount(aggregation, before))
         return MoneyKpi(
             **about,
             currency=first["currency"],
-            over_period=MoneyComparison.of(_amount(aggregation, now), _amount(aggregation, before)),
+            target=target,
+            meets_target=_meets(target, amounts.value, about["good_direction"]),
+            over_period=amounts,
             daily=[
                 MoneyKpiDay(date=day, value=_amount(aggregation, [by_day[day]] if day in by_day else []))
                 for day in days
             ],
         )
+    numbers = NumberComparison.of(_number(aggregation, now), _number(aggregation, before))
     return NumberKpi(
         **about,
-        over_period=NumberComparison.of(_number(aggregation, now), _number(aggregation, before)),
+        target=None if target is None else _plain(target),
+        meets_target=_meets(target, numbers.value, about["good_direction"]),
+        over_period=numbers,
         daily=[KpiDay(date=day, value=_number(aggregation, [by_day[day]] if day in by_day else [])) for day in days],
     )
 
 
 def _aggregation(rows: list[dict[str, Any]]) -> Aggregation:
-    if any(row["denominator"] is not None for row in rows):
-        return "ratio"
-    return "dailyMean" if rows[0]["metric"] in _DAILY_MEANS else "sum"
+    if rows[0]["aggregation"]:
+        return _AGGREGATIONS[rows[0]["aggregation"]]
+    return "sum" if all(row["denominator"] is None for row in rows) else "ratio"
+
+
+def _target(aggregation: Aggregation, of_a_day: Decimal | None, days: int) -> Decimal | None:
+    """What the days should reach together; None without a target, and before the first day has begun."""
+    if of_a_day is None or not days:
+        return None
+    return of_a_day * days if aggregation == "sum" else of_a_day
+
+
+def _meets(target: Decimal | None, value: Decimal | float | None, good_direction: Direction) -> bool | None:
+    if target is None or value is None:
+        return None
+    reached = Decimal(str(value))
+    return reached >= target if good_direction == "up" else reached <= target
 
 
 def _amount(aggregation: Aggregation, rows: list[dict[str, Any]]) -> Decimal | None:
@@ -145,7 +172,11 @@ def _number(aggregation: Aggregation, rows: list[dict[str, Any]]) -> int | float
         return ratio(total, _denominator(rows))
     if aggregation == "dailyMean":
         return ratio(total, len(rows))
-    return int(total) if total == int(total) else float(total)
+    return _plain(total)
+
+
+def _plain(number: Decimal) -> int | float:
+    return int(number) if number == int(number) else float(number)
 
 
 def _part(row: dict[str, Any]) -> Decimal:

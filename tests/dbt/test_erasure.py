@@ -54,6 +54,7 @@ def test_marts_lose_an_erased_visitor_even_where_a_month_becomes_empty(dbt: Dbt,
         table: client.query(f"SELECT DISTINCT toString({day}) FROM `{marts}`.{table} ORDER BY 1").result_rows
         for table, day in {
             "sessions": "session_date",
+            "sessions_daily": "session_date",
             "events_daily": "event_date",
             "revenue_daily": "revenue_date",
             "funnels": "entry_date",
@@ -66,6 +67,7 @@ def test_marts_lose_an_erased_visitor_even_where_a_month_becomes_empty(dbt: Dbt,
     }
     assert days == {
         "sessions": [("2026-02-10",)],
+        "sessions_daily": [("2026-02-10",)],
         "events_daily": [("2026-02-10",)],
         "revenue_daily": [],
         "funnels": [("2026-02-10",)],
@@ -77,7 +79,7 @@ def test_marts_lose_an_erased_visitor_even_where_a_month_becomes_empty(dbt: Dbt,
     }
     totals = client.query(
         f"SELECT toInt64(sumIf(value, metric = 'sessions')), toInt64(sumIf(value, metric = 'events')), "
-        f"countIf(metric = 'gross_revenue') FROM `{marts}`.kpis_daily"
+        f"countIf(metric = 'gross_revenue') FROM `{marts}`.kpis_daily WHERE dimension = ''"
     )
     assert totals.result_rows == [(1, 1, 0)]
     states = dbt.settings.database("intermediate")

@@ -13,7 +13,10 @@ from tests.dbt.plain_rules import StagedEvent, sessions_of
 from tests.dbt.random_events import Event, Shop, store
 from warehouse.client import Client, connect
 
-MARTS = ("sessions", "events_daily", "active_users_daily", "revenue_daily", "funnels", "kpis_daily")
+MARTS = (
+    *("sessions", "sessions_daily", "events_daily", "active_users_daily", "revenue_daily", "funnels", "kpis_daily"),
+    "data_health_daily",
+)
 STATES = {
     "stg_event_arrivals": ("staging", "event_key", "first_inserted_at"),
     "stg_events": ("staging", "event_id", "inserted_at"),
@@ -113,6 +116,7 @@ def interrupted(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> I
     # The seed of a shop with a chain and a circle of aliases.
     shop, accidents, arrived = Shop(seed=26), Accidents(dbt, client, seed=12), []
     dbt("seed")
+    dbt("run", "--select", "source:raw+1,config.materialized:view")
     for size, share in ((40, 1), (5, 0.8), (25, 0.8), (10, 0.8), (1, 0.8), (30, 0.8)):
         events = shop.batch(size)
         store(client, dbt.settings, events)

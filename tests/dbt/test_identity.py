@@ -124,7 +124,7 @@ def test_bots_and_probes_are_staged_and_counted_nowhere(dbt: Dbt, client: Client
     staged = client.query(f"SELECT count() FROM `{dbt.settings.database('staging')}`.stg_events").result_rows
     kpis = client.query(
         f"SELECT metric, toInt64(value) FROM `{dbt.settings.database('marts')}`.kpis_daily "
-        "WHERE metric IN ('events', 'sessions', 'orders', 'daily_active_users')"
+        "WHERE metric IN ('events', 'sessions', 'orders', 'daily_active_users') AND dimension = ''"
     ).result_rows
     assert staged == [(3,)]
     assert dict(kpis) == {"events": 1, "sessions": 1, "orders": 0, "daily_active_users": 1}

@@ -85,6 +85,10 @@ def is_generated(node: Node) -> bool:
     return node["fqn"][1:3] == ["staging", "events"]
 
 
+WITHOUT_KEY = {"stg_event_deliveries", "stg_rejected_events"}
+"""Views of logs, in which a repeated insert leaves a further row."""
+
+
 def test_every_key_is_tested(manifest: Mapping[str, Any]) -> None:
     nodes = [n for n in manifest["nodes"].values() if n["resource_type"] in ("model", "seed") and not is_generated(n)]
     keys = {
@@ -94,7 +98,7 @@ def test_every_key_is_tested(manifest: Mapping[str, Any]) -> None:
         and n.get("test_metadata", {}).get("name") in ("unique_combination", "row_count")
     }
 
-    assert [n["name"] for n in nodes if n["unique_id"] not in keys] == []
+    assert {n["name"] for n in nodes if n["unique_id"] not in keys} == WITHOUT_KEY
 
 
 def test_every_model_has_a_unit_test(manifest: Mapping[str, Any], models: list[Node]) -> None:

@@ -150,6 +150,35 @@ def test_kpis_are_computed_from_sums_not_from_daily_ratios(dashboard: Api) -> No
     assert items["checkout_conversion_rate", None]["name"] == "Checkout conversion rate"
 
 
+@pytest.mark.parametrize(
+    ("metric", "currency", "target", "is_met"),
+    [
+        # Three days at 1.5 orders are 4.5; there were 3.
+        pytest.param("orders", None, 4.5, False, id="sum"),
+        pytest.param("daily_active_users", None, 3.5, True, id="mean, just reached"),
+        pytest.param("bounce_rate", None, 0.5, False, id="better when it is down"),
+        pytest.param("gross_revenue", "USD", "6.00", True, id="amount"),
+        pytest.param("gross_revenue", "EUR", None, None, id="target in another currency"),
+        pytest.param("checkout_conversion_rate", None, None, None, id="not in the catalog"),
+    ],
+)
+def test_kpi_stands_beside_its_target(
+    dashboard: Api, metric: str, currency: str | None, target: object, is_met: bool | None
+) -> None:
+    items = {(item["metric"], item.get("currency")): item for item in report(dashboard, "kpis")["items"]}
+
+    kpi = items[metric, currency]
+
+    assert (kpi["target"], kpi["meetsTarget"]) == (target, is_met)
+
+
+def test_kpi_names_its_owner(dashboard: Api) -> None:
+    owners = {item["metric"]: item["owner"] for item in report(dashboard, "kpis")["items"]}
+
+    assert owners["orders"] == "bob@example.com"
+    assert owners["checkout_conversion_rate"] is None
+
+
 def test_kpis_are_filtered_by_category(dashboard: Api) -> None:
     found = report(dashboard, "kpis", category="engagement")
 

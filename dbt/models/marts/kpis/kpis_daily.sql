@@ -1,144 +1,146 @@
-{%- set upstreams = ['sessions', 'events_daily', 'active_users_daily', 'revenue_daily', 'funnels'] -%}
+{%- set upstreams = ['sessions_daily', 'events_daily', 'active_users_daily', 'revenue_daily', 'funnels'] -%}
+{%- set former_values = {'value_week_before': 7, 'value_4_weeks_before': 28, 'value_52_weeks_before': 364} %}
 
 {{
     config(
-        order_by=['kpi_date', 'metric', 'currency'],
+        order_by=['kpi_date', 'metric', 'currency', 'dimension', 'dimension_value'],
         partition_by='toYYYYMM(kpi_date)',
         post_hook="{{ commit_watermark(
-            ['sessions', 'events_daily', 'active_users_daily', 'revenue_daily', 'funnels']
+            ['sessions_daily', 'events_daily', 'active_users_daily', 'revenue_daily', 'funnels']
         ) }}"
     )
 }}
 
--- depends_on: {{ ref('int_visitor_days') }}, {{ ref('int_sessions') }}
--- depends_on: {{ ref('int_orders') }}, {{ ref('int_funnel_visitors') }}
+-- depends_on: {{ ref('int_visitor_days') }}, {{ ref('int_sessions') }}, {{ ref('int_funnel_visitors') }}
 
 with
 
-days as (
-    select activity_date as kpi_date
-    from {{ ref('active_users_daily') }}
+calendar as (select *, activity_date as kpi_date from {{ ref('active_users_daily') }}),
+
+changed as (
+    select kpi_date
+    from calendar
     {% if is_incremental() %}
         where
-            activity_date in {{ changed_days('int_visitor_days', 'activity_date') }}
-            or activity_date in {{ changed_days('int_sessions', 'session_date') }}
-            or activity_date in {{ changed_days('int_orders', 'order_date') }}
-            or activity_date in {{ changed_days('int_funnel_visitors', 'entry_date') }}
-            or activity_date not in (select kpi_date from {{ this }})
+            kpi_date in {{ changed_days('int_visitor_days', 'activity_date') }}
+            or kpi_date in {{ changed_days('int_sessions', 'session_date') }}
+            or kpi_date in {{ changed_days('int_funnel_visitors', 'entry_date') }}
+            or kpi_date in (select revenue_date from {{ ref('revenue_daily') }} where refreshed_at > {{ low_watermark() }})
+            or kpi_date not in (select kpi_date from {{ this }})
     {% endif %}
 ),
 
-actives as (
-    select activity_date as kpi_date, daily_active_users, new_users
-    from {{ ref('active_users_daily') }}
-    where kpi_date in (select kpi_date from days)
-),
-
-events as (
-    select event_date as kpi_date, sum(event_count) as events
+-- What the metrics of a day are the sums of: metric, currency, numerator and, for a quotient, denominator.
+parts as (
+    select kpi_date, '' as dimension, '' as dimension_value, arrayJoin([
+        ('daily_active_users', '', daily_active_users, null),
+        ('new_users', '', new_users, null),
+        -- A day without any has these figures, too.
+        ('events', '', 0, null),
+        ('orders', '', 0, null),
+        ('sessions', '', 0, null),
+        {% for quotient in ['bounce_rate', 'pages_per_session', 'average_session_duration', 'purchase_conversion_rate'] %}
+            ('{{ quotient }}', '', 0, 0){{ ',' if not loop.last }}
+        {% endfor %}
+    ]) as part
+    from calendar
+    where kpi_date in (select kpi_date from changed)
+    union all
+    -- A day of activity counts in the windows of the 29 days after it as well.
+    select kpi_date, '', '', arrayJoin([
+        ('weekly_active_users', '', weekly_active_users, null),
+        ('monthly_active_users', '', monthly_active_users, null),
+        ('stickiness', '', daily_active_users, monthly_active_users)
+    ])
+    from calendar
+    where kpi_date in (select arrayJoin({{ dates_between('kpi_date', 'kpi_date + 29') }}) from changed)
+    union all
+    select event_date, '', '', ('events', '', event_count, null)
     from {{ ref('events_daily') }}
-    where kpi_date in (select kpi_date from days)
-    group by kpi_date
-),
-
-sessions as (
-    select
-        session_date as kpi_date,
-        count() as sessions,
-        countIf(is_bounce) as bounces,
-        countIf(order_count > 0) as sessions_with_order,
-        sum(dateDiff('millisecond', started_at, ended_at)) as duration_ms
-    from {{ ref('sessions') }}
-    where kpi_date in (select kpi_date from days)
-    group by kpi_date
-),
-
-revenue as (
-    select
-        revenue_date as kpi_date,
-        currency,
-        gross_revenue_amount as gross,
-        refund_amount as refunds,
-        net_revenue_amount as net,
-        toDecimal128(order_count, 4) as orders
+    where event_date in (select kpi_date from changed)
+    union all
+    select session_date, slice.1, slice.2, arrayJoin([
+        ('sessions', '', session_count, null),
+        ('bounce_rate', '', bounce_count, session_count),
+        ('pages_per_session', '', page_view_count, session_count),
+        ('average_session_duration', '', duration_seconds, session_count),
+        ('purchase_conversion_rate', '', session_with_order_count, session_count)
+    ])
+    from {{ ref('sessions_daily') }}
+    array join [('', ''), ('channel', channel), ('country', country), ('device_type', device_type)] as slice
+    where session_date in (select kpi_date from changed)
+    union all
+    select revenue_date, '', '', arrayJoin([
+        ('orders', '', order_count, null),
+        ('gross_revenue', currency, gross_revenue_amount, null),
+        ('refunds', currency, refund_amount, null),
+        ('net_revenue', currency, net_revenue_amount, null),
+        ('average_order_value', currency, gross_revenue_amount, order_count)
+    ])
     from {{ ref('revenue_daily') }}
-    where kpi_date in (select kpi_date from days)
-),
-
-orders as (
-    select kpi_date, sum(orders) as orders
-    from revenue
-    group by kpi_date
-),
-
-by_day as (
-    select
-        actives.kpi_date as kpi_date,
-        toDecimal128(actives.daily_active_users, 4) as daily_active_users,
-        toDecimal128(actives.new_users, 4) as new_users,
-        toDecimal128(coalesce(events.events, 0), 4) as events,
-        toDecimal128(coalesce(sessions.sessions, 0), 4) as sessions,
-        toDecimal128(coalesce(sessions.bounces, 0), 4) as bounces,
-        toDecimal128(coalesce(sessions.sessions_with_order, 0), 4) as sessions_with_order,
-        toDecimal128(coalesce(sessions.duration_ms, 0), 4) / 1000 as duration_seconds,
-        coalesce(orders.orders, 0) as orders
-    from actives
-    left join events on actives.kpi_date = events.kpi_date
-    left join sessions on actives.kpi_date = sessions.kpi_date
-    left join orders on actives.kpi_date = orders.kpi_date
-),
-
--- A metric is its numerator, or numerator / denominator where there is one.
-figures as (
-    select kpi_date, metric, currency, numerator, denominator
-    from revenue
-    array join
-        ['gross_revenue', 'refunds', 'net_revenue', 'average_order_value'] as metric,
-        [gross, refunds, net, gross] as numerator,
-        [null, null, null, orders] as denominator
+    where revenue_date in (select kpi_date from changed)
     union all
-    select kpi_date, metric, '' as currency, numerator, denominator
-    from by_day
-    array join
-        ['orders', 'daily_active_users', 'new_users', 'sessions', 'events'] as metric,
-        [orders, daily_active_users, new_users, sessions, events] as numerator,
-        [null, null, null, null, if(sessions < 0, sessions, null)] as denominator
-    union all
-    select kpi_date, metric, '' as currency, numerator, denominator
-    from by_day
-    array join
-        ['bounce_rate', 'average_session_duration', 'purchase_conversion_rate'] as metric,
-        [bounces, duration_seconds, sessions_with_order] as numerator,
-        [toNullable(sessions), sessions, sessions] as denominator
-    union all
-    select
-        entry_date as kpi_date,
-        concat(funnel_name, '_conversion_rate') as metric,
-        '' as currency,
-        toDecimal128(argMax(visitor_count, step_number), 4) as numerator,
-        toNullable(toDecimal128(argMin(visitor_count, step_number), 4)) as denominator
+    select entry_date, '', '',
+        (funnel_name || '_conversion_rate', '', argMax(visitor_count, step_number), argMin(visitor_count, step_number))
     from {{ ref('funnels') }}
-    where kpi_date in (select kpi_date from days)
-    group by kpi_date, funnel_name
+    where entry_date in (select kpi_date from changed)
+    group by entry_date, funnel_name
+),
+
+sums as (
+    select
+        kpi_date,
+        toLowCardinality(part.1) as metric,
+        toLowCardinality(part.2) as currency,
+        toLowCardinality(dimension) as dimension,
+        dimension_value,
+        toNullable(sum(toDecimal128(part.3, 4))) as numerator,
+        sum(toDecimal128(part.4, 4)) as denominator
+    from parts
+    group by kpi_date, metric, currency, dimension, dimension_value
+),
+
+-- A figure stands beside those of the same weekday before it: a day that changes also changes the days that look back at it.
+due as (
+    select kpi_date
+    from calendar
+    where kpi_date in (select kpi_date + arrayJoin([0, {{ former_values.values() | join(', ') }}]) from sums)
+),
+
+figures as (
+    select
+        kpi_date, sums.metric as metric, currency, dimension, dimension_value,
+        toLowCardinality(coalesce(metric_catalog.category, 'conversion')) as category,
+        toLowCardinality(coalesce(metric_catalog.unit, 'rate')) as unit,
+        if(denominator is null, toFloat64(numerator), toFloat64(numerator) / toFloat64(nullIf(denominator, 0))) as value,
+        numerator,
+        denominator
+    from sums
+    left join {{ ref('metric_catalog') }} as metric_catalog on sums.metric = metric_catalog.metric
+    {% if is_incremental() %}
+        union all
+        select * except ({{ former_values | join(', ') }}, refreshed_at)
+        from {{ this }}
+        where
+            kpi_date in (select kpi_date - arrayJoin([0, {{ former_values.values() | join(', ') }}]) from due)
+            and kpi_date not in (select kpi_date from changed)
+            and (kpi_date, metric) not in (select kpi_date, metric from sums)
+    {% endif %}
+),
+
+compared as (
+    select
+        *,
+        {% for name, days in former_values.items() %}
+            any(value) over (same_figure range between {{ days }} preceding and {{ days }} preceding) as {{ name }},
+        {% endfor %}
+        {{ high_watermark(upstreams) }} as refreshed_at
+    from figures
+    window same_figure as (partition by metric, currency, dimension, dimension_value order by kpi_date)
 )
 
-select
-    figures.kpi_date as kpi_date,
-    toLowCardinality(figures.metric) as metric,
-    toLowCardinality(figures.currency) as currency,
-    toLowCardinality(coalesce(metric_catalog.category, 'conversion')) as category,
-    toLowCardinality(coalesce(metric_catalog.unit, 'rate')) as unit,
-    if(
-        figures.denominator is null,
-        toFloat64(figures.numerator),
-        toFloat64(figures.numerator) / toFloat64(nullIf(figures.denominator, 0))
-    ) as value,
-    toNullable(figures.numerator) as numerator,
-    figures.denominator as denominator,
-    {{ high_watermark(upstreams) }} as refreshed_at
-from figures
-left join {{ ref('metric_catalog') }} as metric_catalog on figures.metric = metric_catalog.metric
+select * from compared where kpi_date in (select kpi_date from due)
 {% if is_incremental() %}
     union all
-    {{ unchanged_days_of_replaced_months('kpi_date', 'days') }}
+    {{ unchanged_days_of_replaced_months('kpi_date', 'due') }}
 {% endif %}
