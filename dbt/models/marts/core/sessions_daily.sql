@@ -30,8 +30,10 @@ counted as (
         device_type,
         count() as session_count,
         countIf(is_bounce) as bounce_count,
+        countIf(is_engaged) as engaged_session_count,
         countIf(order_count > 0) as session_with_order_count,
         toUInt64(sum(page_view_count)) as page_view_count,
+        toUInt64(sum(conversion_count)) as conversion_count,
         toDecimal128(sum(dateDiff('millisecond', started_at, ended_at)), 4) / 1000 as duration_seconds,
         {{ high_watermark(['sessions']) }} as refreshed_at
     from {{ ref('sessions') }}

@@ -39,9 +39,12 @@ parts as (
         ('events', '', 0, null),
         ('orders', '', 0, null),
         ('sessions', '', 0, null),
-        {% for quotient in ['bounce_rate', 'pages_per_session', 'average_session_duration', 'purchase_conversion_rate'] %}
-            ('{{ quotient }}', '', 0, 0){{ ',' if not loop.last }}
-        {% endfor %}
+        ('conversions', '', 0, null),
+        ('bounce_rate', '', 0, 0),
+        ('engagement_rate', '', 0, 0),
+        ('pages_per_session', '', 0, 0),
+        ('average_session_duration', '', 0, 0),
+        ('purchase_conversion_rate', '', 0, 0)
     ]) as part
     from calendar
     where kpi_date in (select kpi_date from changed)
@@ -61,7 +64,9 @@ parts as (
     union all
     select session_date, slice.1, slice.2, arrayJoin([
         ('sessions', '', session_count, null),
+        ('conversions', '', conversion_count, null),
         ('bounce_rate', '', bounce_count, session_count),
+        ('engagement_rate', '', engaged_session_count, session_count),
         ('pages_per_session', '', page_view_count, session_count),
         ('average_session_duration', '', duration_seconds, session_count),
         ('purchase_conversion_rate', '', session_with_order_count, session_count)
@@ -113,8 +118,7 @@ figures as (
         toLowCardinality(coalesce(metric_catalog.category, 'conversion')) as category,
         toLowCardinality(coalesce(metric_catalog.unit, 'rate')) as unit,
         if(denominator is null, toFloat64(numerator), toFloat64(numerator) / toFloat64(nullIf(denominator, 0))) as value,
-        numerator,
-        denominator
+        numerator, denominator
     from sums
     left join {{ ref('metric_catalog') }} as metric_catalog on sums.metric = metric_catalog.metric
     {% if is_incremental() %}
