@@ -32,7 +32,7 @@ verify: $(INSTALLED)
 	$(BIN)/analytics verify $(if $(DATA),--data $(DATA))
 
 bench: $(INSTALLED)
-	@for name in ingest latency outage crash; do echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
+	@for name in ingest latency outage crash kills; do echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 # Pins live in constraints.txt; a change there or in pyproject.toml installs anew.
 $(INSTALLED): pyproject.toml constraints.txt

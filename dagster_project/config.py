@@ -20,7 +20,13 @@ class OrchestrationSettings(BaseSettings):
     analytics_run_interval_seconds: int = Field(default=300, ge=0)
     """Least time between two runs that newly arrived events start."""
     analytics_alert_webhook_url: str = ""
-    """Where a failed run is posted as JSON; empty to log only."""
+    """Where alerts (a failed run, a late table) are posted as JSON that chats understand; empty: nowhere."""
+    analytics_alert_smtp_url: str = Field(default="", repr=False)
+    """`smtp://user:password@host:587` (STARTTLS) or `smtps://...` of the server that mails alerts; empty: none."""
+    analytics_alert_email_from: str = ""
+    """Sender of these e-mails."""
+    analytics_alert_email_to: str = ""
+    """Whom they go to; several addresses are separated by commas."""
     analytics_probe_url: str = ""
     """Address of the API to which an event is sent each minute to measure how long it takes to arrive; empty: none."""
     analytics_probe_write_key: str = Field(default="", repr=False)

@@ -8,11 +8,13 @@ import clickhouse_connect
 from clickhouse_connect.driver.asyncclient import AsyncClient as _AsyncClient
 from clickhouse_connect.driver.client import Client as _Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, Error, InterfaceError
+from clickhouse_connect.driver.summary import QuerySummary as _QuerySummary
 
 from warehouse.config import WarehouseSettings
 
 Client: TypeAlias = _Client
 AsyncClient: TypeAlias = _AsyncClient
+QuerySummary: TypeAlias = _QuerySummary
 
 # The server is there but cannot take the statement now: 159 timeout, 202 too many queries, 209/210 socket and network,
 # 241 memory limit, 242 read-only replica, 252 too many parts, 285/319 quorum and unknown insert state, 999 Keeper.
@@ -21,6 +23,11 @@ _PASSING_CODES = frozenset({159, 202, 209, 210, 241, 242, 252, 285, 319, 425, 99
 
 class WarehouseUnavailable(Exception):
     """ClickHouse cannot be reached or cannot answer now; whether the statement ran is unknown. Try again later."""
+
+
+def is_passing(code: int) -> bool:
+    """Whether ClickHouse may take a statement later that it answers with this error code now."""
+    return code in _PASSING_CODES
 
 
 class StatementRefused(Exception):
@@ -40,7 +47,7 @@ def warehouse_errors() -> Iterator[None]:
     except InterfaceError as error:
         raise WarehouseUnavailable(str(error)) from error
     except Error as error:
-        if error.code is None or error.code in _PASSING_CODES:
+        if error.code is None or is_passing(error.code):
             raise WarehouseUnavailable(str(error)) from error
         raise StatementRefused(str(error), error.code) from error
     except (ClickHouseError, OSError) as error:

@@ -5,27 +5,50 @@ import dagster as dg
 from dagster_project.defs.raw.assets import ARRIVAL_CHECK
 from dagster_project.defs.raw.quarantine_checks import quarantine_checks
 from dagster_project.defs.transform.assets import models
+from dagster_project.defs.transform.drift_checks import drift_checks
+from dagster_project.defs.transform.lanes import Lane
 from dagster_project.defs.transform.nightly_tests import nightly_test_specs
+from dagster_project.defs.transform.translator import LANE_TAG, REPLAY_REQUESTS
 
+HEAVY_CHECKS = dg.AssetSelection.checks(*(spec.key for spec in nightly_test_specs().values()), *drift_checks.check_keys)
 # An asset brings its checks along. Those on sources have no asset here that could bring them.
-HOURLY = (
-    dg.AssetSelection.tag("hourly", "")
-    | dg.AssetSelection.checks(*(key for key in models.check_keys if key.asset_key not in models.keys))
-    | dg.AssetSelection.checks(*quarantine_checks.check_keys)
-) - dg.AssetSelection.checks(*(spec.key for spec in nightly_test_specs().values()))
+SOURCE_CHECKS = dg.AssetSelection.checks(*(key for key in models.check_keys if key.asset_key not in models.keys))
+
+
+def tables_of(lane: Lane) -> dg.AssetSelection:
+    """The tables of a lane with their checks."""
+    return dg.AssetSelection.tag(LANE_TAG, lane.value)
+
+
+# The tag of a job is that of its runs, to find them by.
+hot_marts_job = dg.define_asset_job(
+    "hot_marts_job",
+    selection=(tables_of(Lane.HOT) | SOURCE_CHECKS) - HEAVY_CHECKS,
+    tags={LANE_TAG: Lane.HOT.value},
+    description="Takes in what has arrived since the last run, as far as dashboards look at it.",
+)
 
 hourly_marts_job = dg.define_asset_job(
     "hourly_marts_job",
-    selection=HOURLY,
+    selection=(
+        tables_of(Lane.HOT)
+        | tables_of(Lane.HOURLY)
+        | SOURCE_CHECKS
+        | dg.AssetSelection.checks(*quarantine_checks.check_keys)
+    )
+    - HEAVY_CHECKS,
+    tags={LANE_TAG: Lane.HOURLY.value},
     description="Takes in what has arrived since the last run, from staging to marts, with the checks on the way.",
 )
 
 nightly_checks_job = dg.define_asset_job(
     "nightly_checks_job",
-    # The check of the probe is reported each minute without a run.
+    # Replays are asked for by hand. The check of the probe is reported each minute without a run.
     selection=(dg.AssetSelection.all() | dg.AssetSelection.all_asset_checks())
+    - dg.AssetSelection.assets(REPLAY_REQUESTS)
     - dg.AssetSelection.checks(ARRIVAL_CHECK),
-    description="Everything, with the checks that read whole tables, and the housekeeping.",
+    tags={LANE_TAG: Lane.NIGHTLY.value},
+    description="Everything, with the tables and checks that read all of history, and the housekeeping.",
 )
 
 # Schedules and sensors are on from the first start: data must flow without a hand.

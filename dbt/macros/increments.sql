@@ -9,9 +9,16 @@
     {{ return(run_query(changed_share).rows[0][0]) }}
 {%- endmacro %}
 
-{# Days of a state table that changed since this model's last run. Deleted rows count: what vanished changes a day as well. #}
+{# Days of a state table that changed since this model's last run. Deleted rows count: what vanished changes a day as well. So
+   do days that a replay request names, whether their rows changed or not: it mends the table that asks as well. #}
 {% macro changed_days(state, day_column) -%}
-    (select distinct {{ day_column }} from {{ ref(state) }} where _version > {{ low_watermark() }})
+    (
+        select distinct {{ day_column }} from {{ ref(state) }} where _version > {{ low_watermark() }}
+        {%- if model.resource_type != 'unit_test' %}
+        union distinct
+        select event_date from ({{ replayed_visitor_days(committed_watermark('batch_window')) }})
+        {%- endif %}
+    )
 {%- endmacro %}
 
 {# The same of several state tables, given as {state: its column of the day}. #}

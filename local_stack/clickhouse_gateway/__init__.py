@@ -9,7 +9,8 @@ An insert is acknowledged after its part is on disk.
 What a server has and this has not: the native protocol, `compress=1`, progress headers, CREATE USER, quotas, `role=`,
 `INSERT ... SELECT ... FROM input()` with rows in the request, server-side cursors of any kind. The engine knows one
 user, so currentUser() is always `default`, and its query ids are its own: a client finds its query in
-system.processes by `Settings['log_comment']`, which is the query id unless the client sets it.
+system.processes by `Settings['log_comment']`, which is the query id unless the client sets it. system.query_log keeps
+the queries of clients that set `log_queries=1`, for seven days.
 
 **Users file.** The subset of ClickHouse's users.xml below; anything else in it is refused at the start.
 

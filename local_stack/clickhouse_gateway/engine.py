@@ -19,8 +19,13 @@ log = logging.getLogger(__name__)
 
 _MERGE_TREE = {"fsync_after_insert": "1", "fsync_part_directory": "1"}
 _EXPLAIN = "EXPLAIN AST "
-# The embedded engine starts with the habits of clickhouse-local; these make it the server again.
-_SERVER_DEFAULTS = {"implicit_select": "0", "allow_introspection_functions": "0"}
+# The embedded engine starts with the habits of clickhouse-local; these make it the server again. But its log of queries
+# keeps only those of clients that ask for it: it would cost each of the many small ones.
+_SERVER_DEFAULTS = {"implicit_select": "0", "allow_introspection_functions": "0", "log_queries": "0"}
+_QUERY_LOG = (
+    "<database>system</database><table>query_log</table>"
+    "<ttl>event_date + INTERVAL 7 DAY DELETE</ttl><flush_interval_milliseconds>7500</flush_interval_milliseconds>"
+)
 # What a SELECT can reach without any grant: files of the machine, SQL in a string, objects of this Python process.
 _UNGRANTED_FUNCTION = re.compile(rb"Function (file|eval|Python|ArrowStream)\b", re.IGNORECASE)
 _AST_LINE = re.compile(rb" *[A-Z][A-Za-z]+")
@@ -255,5 +260,6 @@ def _config(data_directory: Path, max_memory_bytes: int) -> str:
         f"<users_config>{escape(str(data_directory / 'users.xml'))}</users_config>"
         f"<max_server_memory_usage>{max_memory_bytes}</max_server_memory_usage>"
         f"<merge_tree>{merge_tree}</merge_tree>"
+        f"<query_log>{_QUERY_LOG}</query_log>"
         "</clickhouse>"
     )

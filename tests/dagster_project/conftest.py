@@ -5,10 +5,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -113,6 +114,26 @@ def shop_events(settings: WarehouseSettings, client: Client) -> None:
     client.insert("events", rows, column_names=columns, database=settings.database("raw"))
 
 
+def built_tables(client: Client, settings: WarehouseSettings) -> dict[str, str]:
+    """The real name of each table that dbt owns, by `layer/table`."""
+    layers = [settings.database("staging"), settings.database("intermediate"), settings.database("marts")]
+    answer = client.query(
+        "SELECT database, name FROM system.tables WHERE database IN {layers:Array(String)} AND engine != 'View'",
+        parameters={"layers": layers},
+    )
+    prefix = f"{settings.clickhouse_database}_"
+    return {f"{base.removeprefix(prefix)}/{name}": f"{base}.{name}" for base, name in answer.result_rows}
+
+
+def fingerprints(client: Client, settings: WarehouseSettings) -> dict[str, tuple[int, int]]:
+    """Rows and a hash of the rows of every table that says the same after every run."""
+    return {
+        name: client.query(f"SELECT count(), sum(cityHash64(*)) FROM {table}").result_rows[0]
+        for name, table in built_tables(client, settings).items()
+        if name.startswith("marts/")
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """A finished run and when it began (epoch seconds)."""
@@ -130,7 +151,12 @@ class Run:
         }
 
 
-def execute(job_name: str, instance: dg.DagsterInstance, only: Sequence[str] | None = None) -> Run:
+def execute(
+    job_name: str,
+    instance: dg.DagsterInstance,
+    only: Sequence[str] | None = None,
+    run_config: Mapping[str, Any] | None = None,
+) -> Run:
     """Run a job in this process, or only some of its assets."""
     from dagster_project.definitions import defs
 
@@ -138,7 +164,9 @@ def execute(job_name: str, instance: dg.DagsterInstance, only: Sequence[str] | N
 
     job = defs.resolve_job_def(job_name)
     started_at = time.time()
-    result = job.execute_in_process(instance=instance, raise_on_error=False, asset_selection=selection)
+    result = job.execute_in_process(
+        run_config=run_config, instance=instance, raise_on_error=False, asset_selection=selection
+    )
     return Run(result, started_at)
 
 
@@ -154,3 +182,21 @@ def first_run(prepared: Prepared) -> Iterator[Run]:
                 environment.setenv(name, value)
             run = execute("hourly_marts_job", instance)
         yield run
+
+
+@pytest.fixture
+def false_revenue(first_run: Run, environment: Prepared, client: Client) -> Iterator[None]:
+    """A row in the revenue mart whose net amount is not gross minus refunds."""
+    table = f"{environment.settings.database('marts')}.revenue_daily"
+    client.command(
+        f"INSERT INTO {table} (revenue_date, currency, gross_revenue_amount, net_revenue_amount) "
+        "VALUES ('2020-01-01', 'XXX', 1, 5)"
+    )
+    yield
+    client.command(f"DELETE FROM {table} WHERE currency = 'XXX'")
+
+
+@pytest.fixture
+def no_requests_left(client: Client, prepared: Prepared) -> Iterator[None]:
+    yield
+    client.command(f"TRUNCATE TABLE {prepared.settings.database('ops')}.replay_requests")

@@ -1,4 +1,4 @@
-"""The one journey through Dagster's page, with its real processes and a real browser."""
+"""Journeys through Dagster's page, with its real processes and a real browser."""
 
 import os
 import shutil
@@ -8,7 +8,9 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import httpx
@@ -16,8 +18,10 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from dagster_project.prepare import prepare_instance
+from local_stack.dagster_api import DagsterApi
 from local_stack.ports import free_port
-from tests.dagster_project.conftest import Prepared
+from tests.dagster_project.conftest import Prepared, fingerprints
+from warehouse.client import Client
 
 LAYERS = ("raw", "staging", "intermediate", "marts")
 LOCATION = "dagster_project.definitions"
@@ -52,25 +56,30 @@ def wait_for_webserver(url: str, log_path: Path) -> None:
     pytest.fail(f"dagster-webserver did not start: {log_path.read_text()[-2000:]}")
 
 
-@pytest.fixture
-def dagster_url(prepared: Prepared, project_root: Path, tmp_path: Path) -> Iterator[str]:
-    home = tmp_path / "home"
+@pytest.fixture(scope="module")
+def dagster_url(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    project_root, directory = Path(__file__).parents[2], tmp_path_factory.mktemp("dagster_ui")
+    home = directory / "home"
     prepare_instance(home, in_postgres=False)
     # As the preparation does: the two processes would trip over each other making the tables.
     dg.DagsterInstance.from_config(str(home)).dispose()
-    # The sensor stays quiet: one run is enough for one journey.
-    quiet = {"DAGSTER_HOME": str(home), "ANALYTICS_RUN_INTERVAL_SECONDS": "86400"}
+    # The sensor stays quiet: a journey starts its runs itself.
+    quiet = {
+        "DAGSTER_HOME": str(home),
+        "ANALYTICS_RUN_INTERVAL_SECONDS": "86400",
+        "FRESHNESS_DAEMON_INTERVAL_SECONDS": "2",
+    }
     environment = dict(os.environ) | prepared.variables | quiet
     commands = Path(sys.executable).parent
     port = str(free_port())
     webserver = [str(commands / "dagster-webserver"), "-h", "127.0.0.1", "-p", port, "-m", LOCATION]
     daemon = [str(commands / "dagster-daemon"), "run", "-m", LOCATION]
     with (
-        running(webserver, environment, project_root, tmp_path / "webserver.log"),
-        running(daemon, environment, project_root, tmp_path / "daemon.log"),
+        running(webserver, environment, project_root, directory / "webserver.log"),
+        running(daemon, environment, project_root, directory / "daemon.log"),
     ):
         url = f"http://127.0.0.1:{port}"
-        wait_for_webserver(url, tmp_path / "webserver.log")
+        wait_for_webserver(url, directory / "webserver.log")
         yield url
 
 
@@ -95,6 +104,51 @@ def screenshots(tmp_path: Path) -> Path:
     return directory
 
 
+_RUN = """
+query($id: ID!) {
+  runOrError(runId: $id) { ... on Run { startTime endTime assetMaterializations { assetKey { path } } } }
+}
+"""
+
+
+def run_of(url: str, run_id: str) -> dict[str, Any]:
+    answer = httpx.post(f"{url}/graphql", json={"query": _RUN, "variables": {"id": run_id}}, trust_env=False)
+    run: dict[str, Any] = answer.json()["data"]["runOrError"]
+    return run
+
+
+def launch(page: Page, url: str, job: str) -> str:
+    """Start a job with the button of its page."""
+    page.goto(f"{url}/locations/{LOCATION}/jobs/{job}")
+    page.get_by_role("button", name="Materialize all").click()
+    return page.get_by_text("Launched run").inner_text().split()[-1]
+
+
+def outcome_of(page: Page, url: str, run_id: str) -> str:
+    """Look at the run until its page says how it ended."""
+    page.goto(f"{url}/runs")
+    page.get_by_text(run_id).first.click()
+    page.wait_for_url(f"**/runs/{run_id}*")
+    outcome = page.get_by_text("Success", exact=True).or_(page.get_by_text("Failure", exact=True)).first
+    outcome.wait_for(timeout=180_000)
+    return outcome.inner_text()
+
+
+def test_runs_that_are_launched_at_once_write_one_after_the_other_and_change_nothing(
+    first_run: object, prepared: Prepared, client: Client, dagster_url: str
+) -> None:
+    before = fingerprints(client, prepared.settings)
+
+    with DagsterApi(dagster_url, lambda: None) as dagster:
+        runs = [dagster.launch("hot_marts_job"), dagster.launch("hourly_marts_job"), dagster.launch("hot_marts_job")]
+        for run_id in runs:
+            dagster.wait_for_success(run_id)
+
+    times = sorted((run["startTime"], run["endTime"]) for run in (run_of(dagster_url, run_id) for run_id in runs))
+    assert all(earlier[1] <= later[0] for earlier, later in pairwise(times))
+    assert fingerprints(client, prepared.settings) == before
+
+
 @pytest.mark.browser
 def test_newcomer_sees_the_graph_starts_a_run_and_finds_green_checks(
     first_run: object, definitions: dg.Definitions, dagster_url: str, page: Page, screenshots: Path
@@ -110,16 +164,9 @@ def test_newcomer_sees_the_graph_starts_a_run_and_finds_green_checks(
     page.wait_for_timeout(1500)
     page.screenshot(path=screenshots / "2-assets.png")
 
-    page.goto(f"{dagster_url}/locations/{LOCATION}/jobs/hourly_marts_job")
-    page.get_by_role("button", name="Materialize all").click()
-    run_id = page.get_by_text("Launched run").inner_text().split()[-1]
-    page.goto(f"{dagster_url}/runs")
-    page.get_by_text(run_id).first.click()
-    page.wait_for_url(f"**/runs/{run_id}*")
-    outcome = page.get_by_text("Success", exact=True).or_(page.get_by_text("Failure", exact=True)).first
-    outcome.wait_for(timeout=120_000)
+    outcome = outcome_of(page, dagster_url, launch(page, dagster_url, "hourly_marts_job"))
     page.screenshot(path=screenshots / "3-run.png")
-    assert outcome.inner_text() == "Success"
+    assert outcome == "Success"
 
     job = definitions.resolve_job_def("hourly_marts_job")
     mart = dg.AssetKey(["marts", "kpis_daily"])
@@ -132,6 +179,8 @@ def test_newcomer_sees_the_graph_starts_a_run_and_finds_green_checks(
 
     page.goto(f"{dagster_url}/assets/marts/kpis_daily?view=overview")
     expect(page.get_by_text("Row count").first).to_be_visible()
+    expect(page.get_by_text("Healthy", exact=True).first).to_be_visible()
+    expect(page.get_by_text("Fails if more than").first).to_be_visible()
     page.screenshot(path=screenshots / "5-mart.png")
 
     page.goto(f"{dagster_url}/automation")
@@ -141,3 +190,64 @@ def test_newcomer_sees_the_graph_starts_a_run_and_finds_green_checks(
     page.goto(f"{dagster_url}/asset-groups?expanded={groups}")
     page.wait_for_timeout(3000)
     page.screenshot(path=screenshots / "7-green.png")
+
+
+@pytest.mark.browser
+def test_three_days_are_backfilled_in_one_run_and_change_nothing(
+    first_run: object,
+    prepared: Prepared,
+    client: Client,
+    no_requests_left: None,
+    dagster_url: str,
+    page: Page,
+    screenshots: Path,
+) -> None:
+    before = fingerprints(client, prepared.settings)
+    table = f"{prepared.settings.database('ops')}.replay_requests"
+
+    page.goto(f"{dagster_url}/assets/ops/replay_requests")
+    page.get_by_role("button", name="Materialize").first.click()
+    days = page.get_by_test_id("dimension-range-input")
+    days.fill("[2026-03-01...2026-03-03]")
+    days.press("Enter")
+    page.screenshot(path=screenshots / "8-backfill.png")
+    page.get_by_role("button", name="Launch backfill").click()
+
+    deadline = time.monotonic() + 90
+    while client.query(f"SELECT count() FROM {table}").result_rows[0][0] < 3:
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(500)
+    with DagsterApi(dagster_url, lambda: None) as dagster:
+        dagster.wait_for_success(dagster.launch("hot_marts_job"))
+    page.goto(f"{dagster_url}/assets/ops/replay_requests?view=partitions&partition=2026-03-02")
+    page.wait_for_timeout(1500)
+    page.screenshot(path=screenshots / "9-backfilled.png")
+    assert client.query(f"SELECT count() FROM {table}").result_rows[0][0] == 3
+    assert fingerprints(client, prepared.settings) == before
+
+
+@pytest.mark.browser
+def test_broken_row_fails_its_check_and_blocks_only_what_stands_behind_its_table(
+    first_run: object,
+    false_revenue: None,
+    definitions: dg.Definitions,
+    dagster_url: str,
+    page: Page,
+    screenshots: Path,
+) -> None:
+    run_id = launch(page, dagster_url, "hourly_marts_job")
+    outcome = outcome_of(page, dagster_url, run_id)
+    page.screenshot(path=screenshots / "10-broken-run.png")
+
+    page.goto(f"{dagster_url}/assets/marts/revenue_daily?view=checks")
+    expect(page.get_by_text("Failed", exact=True)).to_have_count(1)
+    page.screenshot(path=screenshots / "11-broken-check.png")
+
+    graph = definitions.resolve_job_def("hourly_marts_job").asset_layer.asset_graph
+    broken = dg.AssetKey(["marts", "revenue_daily"])
+    behind = graph.get_ancestor_asset_keys
+    blocked = {key for key in graph.executable_asset_keys if key != broken and broken in behind(key)}
+    built = {dg.AssetKey(one["assetKey"]["path"]) for one in run_of(dagster_url, run_id)["assetMaterializations"]}
+    assert outcome == "Failure"
+    assert dg.AssetKey(["marts", "kpis_daily"]) in blocked
+    assert built == graph.executable_asset_keys - blocked

@@ -55,24 +55,58 @@ def test_every_dbt_test_is_a_check(definitions: dg.Definitions) -> None:
     assert tests <= checks
 
 
-def test_hourly_job_leaves_out_nightly_tests_and_housekeeping_and_nightly_job_only_the_probe(
-    definitions: dg.Definitions,
-) -> None:
+def tables(definitions: dg.Definitions, *lanes: str) -> set[dg.AssetKey]:
+    return {spec.key for spec in definitions.resolve_all_asset_specs() if spec.tags.get("lane") in lanes}
+
+
+def test_lane_builds_its_tables_and_those_of_the_faster_lanes(definitions: dg.Definitions) -> None:
+    jobs = {
+        name: definitions.resolve_job_def(name).asset_layer.asset_graph.executable_asset_keys
+        for name in ("hot_marts_job", "hourly_marts_job", "nightly_checks_job")
+    }
+    by_hand = {dg.AssetKey(["ops", "replay_requests"])}
+
+    assert jobs["hot_marts_job"] == tables(definitions, "hot")
+    assert jobs["hourly_marts_job"] == tables(definitions, "hot", "hourly")
+    assert jobs["nightly_checks_job"] == definitions.resolve_asset_graph().executable_asset_keys - by_hand
+    assert tables(definitions, "hot", "hourly", "nightly") == jobs["nightly_checks_job"] - {
+        dg.AssetKey(["maintenance", "housekeeping"])
+    }
+
+
+def test_hot_lane_holds_what_dashboards_look_at(definitions: dg.Definitions) -> None:
+    from dagster_project.defs.transform.project import manifest
+
+    read = {node for exposure in manifest()["exposures"].values() for node in exposure["depends_on"]["nodes"]}
+
+    assert read
+    assert {dg.AssetKey(["marts", node.split(".")[-1]]) for node in read} <= tables(definitions, "hot")
+
+
+def test_heavy_checks_wait_for_the_night_and_the_probe_for_its_sensor(definitions: dg.Definitions) -> None:
     from dagster_project.defs.raw.assets import ARRIVAL_CHECK
+    from dagster_project.defs.raw.quarantine_checks import quarantine_checks
+    from dagster_project.defs.transform.drift_checks import drift_checks
     from dagster_project.defs.transform.nightly_tests import nightly_test_specs
 
-    heavy = {spec.key for spec in nightly_test_specs().values()}
-    graph = definitions.resolve_asset_graph()
-
-    hourly = definitions.resolve_job_def("hourly_marts_job").asset_layer.asset_graph
-    nightly = definitions.resolve_job_def("nightly_checks_job").asset_layer.asset_graph
-
-    assert hourly.asset_check_keys == graph.asset_check_keys - heavy - {ARRIVAL_CHECK}
-    assert nightly.asset_check_keys == graph.asset_check_keys - {ARRIVAL_CHECK}
-    assert hourly.executable_asset_keys == {
-        key for key in graph.executable_asset_keys if key.path[0] in ("staging", "intermediate", "marts")
+    heavy = {spec.key for spec in nightly_test_specs().values()} | drift_checks.check_keys
+    checks = {
+        name: definitions.resolve_job_def(name).asset_layer.asset_graph.asset_check_keys
+        for name in ("hot_marts_job", "hourly_marts_job", "nightly_checks_job")
     }
-    assert nightly.executable_asset_keys == graph.executable_asset_keys
+    every = definitions.resolve_asset_graph().asset_check_keys
+
+    assert checks["nightly_checks_job"] == every - {ARRIVAL_CHECK}
+    assert checks["hourly_marts_job"] == {
+        key
+        for key in every - heavy - {ARRIVAL_CHECK}
+        if key.asset_key.path[0] == "raw" or key.asset_key in tables(definitions, "hot", "hourly")
+    }
+    assert checks["hot_marts_job"] == {
+        key
+        for key in checks["hourly_marts_job"] - quarantine_checks.check_keys
+        if key.asset_key.path[0] == "raw" or key.asset_key in tables(definitions, "hot")
+    }
 
 
 def test_everything_that_writes_the_warehouse_waits_for_the_same_pool(definitions: dg.Definitions) -> None:
@@ -80,8 +114,13 @@ def test_everything_that_writes_the_warehouse_waits_for_the_same_pool(definition
 
     pools = {node.name: node.definition.pool for node in nightly.nodes if hasattr(node.definition, "pool")}
 
-    assert pools["models"] == "dbt"
-    assert pools["maintenance__housekeeping"] == "dbt"
+    assert {name for name, pool in pools.items() if pool == "dbt"} == {
+        "models",
+        "nightly_tests",
+        "drift",
+        "maintenance__housekeeping",
+    }
+    assert definitions.get_assets_def(["ops", "replay_requests"]).op.pool == "dbt"
 
 
 def test_schedules_and_sensors_are_on_from_the_first_start(definitions: dg.Definitions) -> None:
@@ -100,4 +139,5 @@ def test_schedules_and_sensors_are_on_from_the_first_start(definitions: dg.Defin
         "new_events_sensor",
         "freshness_probe_sensor",
         "failed_run_sensor",
+        "freshness_alert_sensor",
     }

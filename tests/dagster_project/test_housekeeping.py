@@ -67,6 +67,26 @@ def test_results_that_sensors_reported_are_deleted_when_they_are_old_and_those_o
         assert len(storage.get_asset_check_execution_history(of_a_run.check_key, limit=10)) == 1
 
 
+def test_old_arrivals_that_a_sensor_reported_are_deleted_but_for_the_newest(
+    environment: Prepared, tmp_path: Path
+) -> None:
+    from dagster_project.defs.maintenance.housekeeping import delete_old_reports
+
+    key = dg.AssetKey(["raw", "events"])
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        for new_rows in range(3):
+            instance.report_runless_asset_event(dg.AssetMaterialization(key, metadata={"new_rows": new_rows}))
+
+        deleted = delete_old_reports(instance, datetime.now(UTC) + timedelta(minutes=1))
+
+        assert deleted == 2
+        left = instance.fetch_materializations(key, limit=10).records
+        assert [record.asset_materialization.metadata["new_rows"].value for record in left] == [2]
+        assert len(instance.event_log_storage.get_logs_for_run("")) == 1
+        latest = instance.get_latest_materialization_event(key)
+        assert latest is not None
+
+
 def test_directories_of_old_dbt_commands_are_deleted_and_the_prepared_files_stay(
     environment: Prepared, tmp_path: Path
 ) -> None:

@@ -1,41 +1,19 @@
 """The hourly job over real tables: what it builds, says and leaves behind."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import dagster as dg
 import pytest
 
 from dagster_project.defs.raw.assets import ARRIVAL_CHECK
-from tests.dagster_project.conftest import Prepared, Run, execute
+from tests.dagster_project.conftest import Prepared, Run, built_tables, execute, fingerprints
 from warehouse.client import Client
-from warehouse.config import WarehouseSettings
 
 MARTS = ("sessions", "events_daily", "active_users_daily", "revenue_daily", "funnels", "kpis_daily")
 
 
-def built_tables(client: Client, settings: WarehouseSettings) -> dict[str, str]:
-    """The real name of each table that dbt owns, by `layer/table`."""
-    layers = [settings.database("staging"), settings.database("intermediate"), settings.database("marts")]
-    answer = client.query(
-        "SELECT database, name FROM system.tables WHERE database IN {layers:Array(String)} AND engine != 'View'",
-        parameters={"layers": layers},
-    )
-    prefix = f"{settings.clickhouse_database}_"
-    return {f"{base.removeprefix(prefix)}/{name}": f"{base}.{name}" for base, name in answer.result_rows}
-
-
 def count(client: Client, table: str) -> int:
     return int(client.query(f"SELECT count() FROM {table}").result_rows[0][0])
-
-
-def fingerprints(client: Client, settings: WarehouseSettings) -> dict[str, tuple[int, int]]:
-    """Rows and a hash of the rows of every table that says the same after every run."""
-    return {
-        name: client.query(f"SELECT count(), sum(cityHash64(*)) FROM {table}").result_rows[0]
-        for name, table in built_tables(client, settings).items()
-        if name.startswith("marts/")
-    }
 
 
 def test_hourly_job_builds_every_mart_and_passes_every_check(
@@ -98,7 +76,7 @@ class Repeated:
 @pytest.fixture
 def repeated(first_run: Run, environment: Prepared, instance: dg.DagsterInstance, client: Client) -> Repeated:
     before = fingerprints(client, environment.settings)
-    run = execute("nightly_checks_job", instance)
+    run = execute("nightly_checks_job", instance, run_config={"ops": {"drift": {"config": {"nights": 1}}}})
     return Repeated(run, before, fingerprints(client, environment.settings))
 
 
@@ -118,18 +96,6 @@ def test_nightly_job_passes_every_check_there_is_and_changes_nothing_that_the_ho
     earlier = first_run.metadata["staging/stg_events"]
     assert earlier["window_end"].value <= window["window_start"].value < window["window_end"].value
     assert "deleted_runs" in nightly_run.metadata["maintenance/housekeeping"]
-
-
-@pytest.fixture
-def false_revenue(first_run: Run, environment: Prepared, client: Client) -> Iterator[None]:
-    """A row in the revenue mart whose net amount is not gross minus refunds."""
-    table = f"{environment.settings.database('marts')}.revenue_daily"
-    client.command(
-        f"INSERT INTO {table} (revenue_date, currency, gross_revenue_amount, net_revenue_amount) "
-        "VALUES ('2020-01-01', 'XXX', 1, 5)"
-    )
-    yield
-    client.command(f"DELETE FROM {table} WHERE currency = 'XXX'")
 
 
 def test_false_row_in_a_mart_fails_its_check_and_keeps_what_stands_behind_it_unbuilt(

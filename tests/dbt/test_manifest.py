@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from dagster_project.defs.transform.lanes import Lane, lane_of
 from tests.dbt.conftest import PROJECT, Dbt
 
 Node: TypeAlias = Mapping[str, Any]
@@ -76,8 +77,25 @@ def test_every_model_has_an_owner_and_declares_who_may_read_it(manifest: Mapping
     assert (orphans, hidden, exposed) == ([], [], [])
 
 
-def test_every_model_is_built_hourly(models: list[Node]) -> None:
-    assert [m["name"] for m in models if "hourly" not in m["tags"]] == []
+def test_nothing_waits_for_what_is_built_in_a_slower_lane(manifest: Mapping[str, Any], models: list[Node]) -> None:
+    """A faster run would stop at the watermark of the slower table, and compare new rows with its old ones."""
+    order = list(Lane)
+    lanes = {key: order.index(lane_of(node["tags"])) for key, node in manifest["nodes"].items()}
+    hourly_tests = [
+        n for n in manifest["nodes"].values() if n["resource_type"] == "test" and Lane.NIGHTLY not in n["tags"]
+    ]
+
+    waiting = [
+        (node["name"], upstream)
+        for node, lane in [
+            *((m, lanes[m["unique_id"]]) for m in models),
+            *((t, lanes[t["attached_node"]]) for t in hourly_tests if t.get("attached_node") in lanes),
+        ]
+        for upstream in node["depends_on"]["nodes"]
+        if lanes.get(upstream, 0) > lane
+    ]
+
+    assert waiting == []
 
 
 def is_generated(node: Node) -> bool:

@@ -7,8 +7,9 @@ from pathlib import Path
 import dagster as dg
 from dagster._core.storage.event_log import SqlEventLogStorage, SqliteEventLogStorage
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
+from sqlalchemy import func, select
 
-from dagster_project.defs.resources import WarehouseResource
+from dagster_project.defs.resources import WarehouseResource, patiently
 from dagster_project.defs.transform.assets import WAREHOUSE_POOL
 from dagster_project.defs.transform.project import dbt_project, manifest
 from dagster_project.defs.transform.translator import default_owners
@@ -18,8 +19,9 @@ from warehouse.config import WarehouseSettings
 RUNS_KEPT = timedelta(days=30)
 TARGETS_KEPT = timedelta(days=7)
 """dbt's logs and compiled SQL of one run, about 2 MB each."""
+REPORTS = ("ASSET_CHECK_EVALUATION", "ASSET_MATERIALIZATION")
 REPORTS_KEPT = timedelta(days=7)
-"""Results of checks that a sensor reports without a run; the freshness probe alone reports 5 MB a day."""
+"""Results of checks and arrivals that a sensor reports without a run; the freshness probe alone reports 5 MB a day."""
 LEFTOVERS_KEPT = timedelta(days=1)
 RUNS_A_NIGHT = 2000
 """Bounds one night's work after a long pause; the next night goes on."""
@@ -44,7 +46,7 @@ def delete_old_runs(instance: dg.DagsterInstance, before: datetime) -> int:
 
 
 def delete_old_reports(instance: dg.DagsterInstance, before: datetime) -> int:
-    """Delete the results of checks that sensors reported without a run before a moment; return how many."""
+    """Delete what sensors reported without a run before a moment, but for the newest of each kind; return how much."""
     storage = instance.event_log_storage
     if not isinstance(storage, SqlEventLogStorage):
         return 0
@@ -52,12 +54,21 @@ def delete_old_reports(instance: dg.DagsterInstance, before: datetime) -> int:
     # Dagster's tables hold naive UTC.
     moment = before.astimezone(UTC).replace(tzinfo=None)
     old_results = results.delete().where(results.c.run_id == "", results.c.evaluation_event_timestamp < moment)
+    # The last one tells when a table that others fill was last filled.
+    newest = (
+        select(func.max(events.c.id))
+        .where(events.c.run_id == "")
+        .group_by(events.c.asset_key, events.c.dagster_event_type)
+    )
     old_events = events.delete().where(
-        events.c.run_id == "", events.c.dagster_event_type == "ASSET_CHECK_EVALUATION", events.c.timestamp < moment
+        events.c.run_id == "",
+        events.c.dagster_event_type.in_(REPORTS),
+        events.c.timestamp < moment,
+        events.c.id.not_in(newest.scalar_subquery()),
     )
     with storage.index_transaction() as index:
-        deleted = index.execute(old_results).rowcount
-        index.execute(old_events)
+        index.execute(old_results)
+        deleted = index.execute(old_events).rowcount
     # SQLite keeps the events once more, in the file of the run without a name.
     with storage.run_connection("") as shard:
         shard.execute(old_events)
@@ -111,7 +122,7 @@ def housekeeping(context: dg.AssetExecutionContext, warehouse: WarehouseResource
     """Delete each kind and say how many."""
     now = datetime.now(UTC)
     project = dbt_project()
-    with warehouse.client() as client:
+    with patiently(context), warehouse.client() as client:
         tables = drop_leftover_tables(client, warehouse.settings, now - LEFTOVERS_KEPT)
     return dg.MaterializeResult(
         metadata={

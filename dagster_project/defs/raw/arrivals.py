@@ -8,7 +8,7 @@ import dagster as dg
 from dagster_project.config import OrchestrationSettings
 from dagster_project.defs.raw.assets import RAW_EVENTS
 from dagster_project.defs.resources import WarehouseResource
-from dagster_project.defs.schedules import hourly_marts_job
+from dagster_project.defs.schedules import hot_marts_job
 from warehouse.client import Client
 from warehouse.config import WarehouseSettings
 from warehouse.raw_events import FRESHNESS_PROBE
@@ -93,10 +93,10 @@ def reason_to_wait(arrivals: Arrivals, now: datetime, interval: timedelta, *, ru
 
 @dg.sensor(
     name="new_events_sensor",
-    job=hourly_marts_job,
+    job=hot_marts_job,
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Starts the hourly job early when events wait, and reports arrivals on the raw events asset.",
+    description="Starts the hot job when events or replay requests wait, and reports arrivals on the raw events asset.",
 )
 def new_events_sensor(context: dg.SensorEvaluationContext, warehouse: WarehouseResource) -> dg.SensorResult:
     """Compare the raw tables with the watermark of staging.

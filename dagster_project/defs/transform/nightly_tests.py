@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import dagster as dg
 
 from dagster_project.defs.resources import DbtCommand
-from dagster_project.defs.transform.assets import NIGHTLY_TAG, WAREHOUSE_POOL
+from dagster_project.defs.transform.assets import WAREHOUSE_POOL
+from dagster_project.defs.transform.lanes import nightly_tests as named_tests
 from dagster_project.defs.transform.project import dbt_project, manifest
 from dagster_project.defs.transform.translator import translator
 
@@ -13,14 +14,12 @@ from dagster_project.defs.transform.translator import translator
 def nightly_test_specs() -> dict[str, dg.AssetCheckSpec]:
     """The check of each dbt test tagged `nightly`, by the name under which dbt selects the test."""
     specs = {}
-    for unique_id, test in manifest()["nodes"].items():
-        if test["resource_type"] != "test" or NIGHTLY_TAG not in test["tags"]:
-            continue
+    for name, unique_id in named_tests(manifest()).items():
         for parent_id in manifest()["parent_map"][unique_id]:
             asset = translator.get_asset_spec(manifest(), parent_id, dbt_project())
             spec = translator.get_asset_check_spec(asset, manifest(), unique_id, dbt_project())
             if spec:
-                specs[".".join(test["fqn"])] = spec
+                specs[name] = spec
     return specs
 
 

@@ -1,4 +1,4 @@
-"""How a dbt model or source looks in Dagster: group, owner and freshness."""
+"""How a dbt model or source looks in Dagster: group, owner, lane and freshness."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -7,14 +7,23 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject
 
-MARTS_FRESHNESS = dg.FreshnessPolicy.time_window(
-    warn_window=timedelta(minutes=90),
-    fail_window=timedelta(hours=3),
-)
-"""The hourly job may fail once before a mart counts as late."""
+from dagster_project.defs.transform.lanes import Lane, lane_of
+
+LANE_TAG = "lane"
+
+_EACH_HOUR = dg.FreshnessPolicy.time_window(warn_window=timedelta(minutes=90), fail_window=timedelta(hours=3))
+MARTS_FRESHNESS = {
+    # Without new events a hot table waits for the hourly job.
+    Lane.HOT: _EACH_HOUR,
+    Lane.HOURLY: _EACH_HOUR,
+    Lane.NIGHTLY: dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=26), fail_window=timedelta(hours=50)),
+}
+"""A job may fail once before a mart counts as late."""
 
 OWNING_GROUP = "core"
 """dbt group whose owner answers for what names no group: sources and seeds."""
+
+REPLAY_REQUESTS = dg.AssetKey(["ops", "replay_requests"])
 
 BOOKKEEPING = dg.AssetKey(["ops", "watermarks"])
 """Every model reads and writes it; as an asset it would only draw a line to each of them."""
@@ -30,14 +39,15 @@ class LayerTranslator(DagsterDbtTranslator):
         """The spec that dagster-dbt derives, plus what it does not translate."""
         spec: dg.AssetSpec = super().get_asset_spec(manifest, unique_id, project)
         properties = self.get_resource_props(manifest, unique_id)
-        layer = spec.key.path[0]
-        policy = MARTS_FRESHNESS if layer == "marts" else source_freshness(properties.get("freshness"))
-        return spec.replace_attributes(
+        layer, lane = spec.key.path[0], lane_of(properties["tags"])
+        policy = MARTS_FRESHNESS[lane] if layer == "marts" else source_freshness(properties.get("freshness"))
+        spec = spec.replace_attributes(
             deps=[dep for dep in spec.deps if dep.asset_key != BOOKKEEPING],
             group_name=layer,
             owners=spec.owners or default_owners(manifest),
             freshness_policy=policy,
         )
+        return spec if properties["resource_type"] == "source" else spec.merge_attributes(tags={LANE_TAG: lane.value})
 
     def get_asset_check_spec(
         self, asset_spec: dg.AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None

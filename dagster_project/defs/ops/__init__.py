@@ -1,0 +1,1 @@
+"""What the pipeline is asked to do once more."""

@@ -1,0 +1,63 @@
+"""The nightly comparison of tables with what their models would build anew."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+import pytest
+
+from tests.dagster_project.conftest import Prepared, Run
+from warehouse.client import Client
+
+NOW = {"ops": {"drift": {"config": {"nights": 1}}}}
+
+
+def compare_all(definitions: dg.Definitions, instance: dg.DagsterInstance) -> dict[str, bool]:
+    from dagster_project.defs.transform.drift_checks import drift_checks
+
+    job = definitions.resolve_implicit_global_asset_job_def()
+    result = job.execute_in_process(
+        instance=instance, run_config=NOW, asset_selection=[], asset_check_selection=list(drift_checks.check_keys)
+    )
+    return {check.asset_key.to_user_string(): check.passed for check in result.get_asset_check_evaluations()}
+
+
+@pytest.fixture
+def lost_session(first_run: Run, environment: Prepared, client: Client) -> Iterator[None]:
+    """A row that an increment has dropped from a table between two others."""
+    table = f"{environment.settings.database('marts')}.sessions"
+    client.command(f"CREATE TABLE {table}_kept ENGINE = Memory AS SELECT * FROM {table} LIMIT 1")
+    client.command(f"DELETE FROM {table} WHERE session_id IN (SELECT session_id FROM {table}_kept)")
+    yield
+    client.command(f"INSERT INTO {table} SELECT * FROM {table}_kept")
+    client.command(f"DROP TABLE {table}_kept")
+
+
+def test_every_table_equals_its_rebuild_after_a_run(
+    first_run: Run, definitions: dg.Definitions, instance: dg.DagsterInstance
+) -> None:
+    verdicts = compare_all(definitions, instance)
+
+    assert {name.split("/")[0] for name in verdicts} == {"intermediate", "marts"}
+    assert [name for name, passed in verdicts.items() if not passed] == []
+
+
+def test_difference_is_told_of_the_table_that_has_it_and_of_those_that_read_it(
+    lost_session: None, definitions: dg.Definitions, instance: dg.DagsterInstance
+) -> None:
+    verdicts = compare_all(definitions, instance)
+
+    different = {name for name, passed in verdicts.items() if not passed}
+    assert "marts/sessions" in different
+    assert not {name for name in different if name.startswith("intermediate/")}
+
+
+def test_each_table_has_its_turn_once_in_so_many_nights(environment: Prepared) -> None:
+    from dagster_project.defs.transform.drift_checks import due
+
+    keys = [dg.AssetKey(["marts", name]) for name in "abcdefghij"]
+
+    nights = [due(keys, night, 7) for night in range(100, 107)]
+
+    assert sorted(key for night in nights for key in night) == keys
+    assert {len(night) for night in nights} == {1, 2}
+    assert due(keys, 5, 1) == keys
