@@ -1,6 +1,6 @@
 """The nightly comparison of tables with what their models would build anew."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import dagster as dg
 import pytest
@@ -11,14 +11,21 @@ from warehouse.client import Client
 NOW = {"ops": {"drift": {"config": {"nights": 1}}}}
 
 
-def compare_all(definitions: dg.Definitions, instance: dg.DagsterInstance) -> dict[str, bool]:
+@pytest.fixture
+def compare_all(definitions: dg.Definitions, instance: dg.DagsterInstance) -> Callable[[], dict[str, bool]]:
     from dagster_project.defs.transform.drift_checks import drift_checks
 
-    job = definitions.resolve_implicit_global_asset_job_def()
-    result = job.execute_in_process(
-        instance=instance, run_config=NOW, asset_selection=[], asset_check_selection=list(drift_checks.check_keys)
+    alone = dg.Definitions(
+        asset_checks=[drift_checks],
+        jobs=[dg.define_asset_job("checks", selection=dg.AssetSelection.all_asset_checks())],
+        resources=definitions.resources,
     )
-    return {check.asset_key.to_user_string(): check.passed for check in result.get_asset_check_evaluations()}
+
+    def compare_all() -> dict[str, bool]:
+        result = alone.resolve_job_def("checks").execute_in_process(instance=instance, run_config=NOW)
+        return {check.asset_key.to_user_string(): check.passed for check in result.get_asset_check_evaluations()}
+
+    return compare_all
 
 
 @pytest.fixture
@@ -32,19 +39,17 @@ def lost_session(first_run: Run, environment: Prepared, client: Client) -> Itera
     client.command(f"DROP TABLE {table}_kept")
 
 
-def test_every_table_equals_its_rebuild_after_a_run(
-    first_run: Run, definitions: dg.Definitions, instance: dg.DagsterInstance
-) -> None:
-    verdicts = compare_all(definitions, instance)
+def test_every_table_equals_its_rebuild_after_a_run(first_run: Run, compare_all: Callable[[], dict[str, bool]]) -> None:
+    verdicts = compare_all()
 
     assert {name.split("/")[0] for name in verdicts} == {"intermediate", "marts"}
     assert [name for name, passed in verdicts.items() if not passed] == []
 
 
 def test_difference_is_told_of_the_table_that_has_it_and_of_those_that_read_it(
-    lost_session: None, definitions: dg.Definitions, instance: dg.DagsterInstance
+    lost_session: None, compare_all: Callable[[], dict[str, bool]]
 ) -> None:
-    verdicts = compare_all(definitions, instance)
+    verdicts = compare_all()
 
     different = {name for name, passed in verdicts.items() if not passed}
     assert "marts/sessions" in different

@@ -64,6 +64,17 @@ def test_run_keeps_the_partial_parse_of_the_preparation(first_run: Run, prepared
     assert "0 files added, 0 files changed" in log
 
 
+def test_run_says_what_each_table_and_the_whole_of_it_cost(first_run: Run) -> None:
+    costs = {name: facts["rows_written"].value for name, facts in first_run.metadata.items() if "rows_written" in facts}
+    tags = first_run.result.dagster_run.tags
+
+    assert costs.keys() == first_run.metadata.keys()
+    # Six events, and the watermark before and after.
+    assert costs["staging/stg_events"] == 8
+    assert int(tags["cost/rows_written"]) >= sum(costs.values())
+    assert float(tags["cost/engine_seconds"]) > 0
+
+
 @dataclass(frozen=True, slots=True)
 class Repeated:
     """The nightly job over the same events, and the marts around it."""
