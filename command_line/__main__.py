@@ -5,7 +5,7 @@ import sys
 import typer
 from pydantic import ValidationError
 
-from command_line import access, importing, migrations, plan, quarantine, replay, verify
+from command_line import access, importing, migrations, plan, quarantine, replay, stack_commands, verify
 from ingest_api.config import settings_sentence
 
 app = typer.Typer(name="analytics", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -24,6 +24,9 @@ app.add_typer(plan.plan_app, name="plan")
 app.add_typer(quarantine.quarantine_app, name="quarantine")
 app.command("replay")(replay.replay)
 app.command("verify")(verify.verify)
+app.command("run", context_settings=stack_commands.PASS_ON)(stack_commands.run_command)
+app.command("dbt", context_settings=stack_commands.PASS_ON)(stack_commands.run_dbt)
+app.command("docs")(stack_commands.serve_docs)
 
 
 def main() -> None:

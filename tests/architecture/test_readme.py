@@ -75,3 +75,10 @@ def test_every_path_in_the_table_of_places_exists() -> None:
 
     assert paths
     assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_every_page_that_is_linked_exists() -> None:
+    pages = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
+
+    assert pages
+    assert [page for page in pages if not (ROOT / page).is_file()] == []

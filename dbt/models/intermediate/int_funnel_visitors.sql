@@ -1,3 +1,5 @@
+{%- set key = 'funnel_name, visitor_id, entry_date' -%}
+
 {{
     config(
         unique_key=['entry_date', 'funnel_name', 'visitor_id'],
@@ -15,21 +17,19 @@
 
 {%- set high = high_watermark(['int_events', 'int_visitor_days']) %}
 {%- set funnels = funnel_definitions() %}
+{%- set orders = funnels | map(attribute='order') | unique | list %}
+{%- set longest_window = funnels | map(attribute='window_days') | max %}
+{%- set properties = funnel_properties(funnels) %}
 {%- set is_update = is_incremental() and not funnels_changed() and not is_bulk() %}
+
+-- depends_on: {{ ref('stg_events') }}
 
 with
 
-definitions as (
-    {% for funnel in funnels %}
-        select '{{ funnel.name }}' as funnel_name, {{ funnel.window_days }} as window_days, [{{ quoted(funnel.steps) }}] as steps
-        {{ 'union all' if not loop.last }}
-    {% endfor %}
-),
+definitions as ({{ funnel_table(funnels) }}),
 
 {% if is_update %}
-    touched as (
-        select activity_date, visitor_id from {{ ref('int_visitor_days') }} where _version > {{ low_watermark() }}
-    ),
+    touched as (select activity_date, visitor_id from {{ ref('int_visitor_days') }} where _version > {{ low_watermark() }}),
 
     -- An event can only change the entries that lie at most the window before it.
     affected as (
@@ -37,102 +37,114 @@ definitions as (
             definitions.funnel_name as funnel_name,
             touched.visitor_id as visitor_id,
             arrayJoin({{ dates_between('touched.activity_date - definitions.window_days', 'touched.activity_date') }}) as entry_date
-        from touched
-        cross join definitions
+        from touched cross join definitions
     ),
 
     needed as (
-        select distinct
+        select
             visitor_id,
-            arrayJoin({{ dates_between(
-                'activity_date - (select max(window_days) from definitions)',
-                'activity_date + (select max(window_days) from definitions)'
-            ) }}) as event_date
+            arrayJoin({{ dates_between('activity_date - ' ~ longest_window, 'activity_date + ' ~ longest_window) }}) as event_date
         from touched
     ),
 
 {% endif %}
-
-step_events as (
-    select
-        visitor_id,
-        event_date,
-        occurred_at,
-        event_name
+events as (
+    select *
     from {{ ref('int_events') }} {{ final() }}
     where
         _version <= {{ high }}
-        and event_name in (select arrayJoin(steps) from definitions)
+        {% if 'strict' not in orders %}
+            and event_name in ({{ quoted(funnel_event_names(funnels)) }})
+        {% endif %}
         {% if is_update %}
             and (event_date, visitor_id) in (select event_date, visitor_id from needed)
         {% endif %}
 ),
 
-entries as (
-    select distinct
-        definitions.funnel_name as funnel_name,
-        definitions.window_days as window_days,
-        step_events.visitor_id as visitor_id,
-        step_events.event_date as entry_date
-    from step_events
-    inner join definitions on step_events.event_name = definitions.steps[1]
-    {% if is_update %}
-        where (funnel_name, visitor_id, entry_date) in (select funnel_name, visitor_id, entry_date from affected)
-    {% endif %}
+{% if properties %}
+    texts as (
+        select event_id, {{ property_texts(properties.names) }} as said
+        from {{ ref('stg_events') }} {{ final() }}
+        where
+            event_name in ({{ quoted(properties.events) }})
+            {% if is_update %}
+                and (event_date, visitor_id) in (select event_date, if(user_id != '', user_id, anonymous_id) from events)
+            {% endif %}
+    ),
+
+{% endif %}
+-- What happened on a day, and which events of the day may begin a chain.
+days as (
+    select
+        mark.1 as funnel_number,
+        events.visitor_id as visitor_id,
+        events.event_date as event_date,
+        groupArray({{ moment('events.occurred_at', 'mark.2') }}) as moments,
+        max(bitAnd(mark.2, mark.3) > 0) as is_entry,
+        groupUniqArrayIf((events.occurred_at, mark.4), bitAnd(mark.2, mark.3) > 0 and notEmpty(mark.4)) as starts
+    from events
+    {{ 'left join texts on events.event_id = texts.event_id' if properties }}
+    array join {{ funnel_marks(funnels) }} as mark
+    where mark.2 > 0 or mark.1 in (select funnel_number from definitions where step_order = 'strict')
+    group by funnel_number, visitor_id, event_date
 ),
 
--- What a visitor did from the day of entry until the window of an entry on that day is over.
-chains as (
+spans as (
     select
-        entries.funnel_name as funnel_name,
-        entries.visitor_id as visitor_id,
-        entries.entry_date as entry_date,
-        step_events.event_name as event_name,
-        step_events.event_date as event_date,
-        toUInt64(toUnixTimestamp64Milli(step_events.occurred_at)) as occurred_ms
-    from entries
-    inner join step_events on entries.visitor_id = step_events.visitor_id
-    where step_events.event_date between entries.entry_date and entries.entry_date + entries.window_days
+        *,
+        groupArrayArray(moments) over (
+            partition by funnel_number, visitor_id order by event_date
+            range between current row and {{ longest_window }} following
+        ) as following
+    from days
+),
+
+entries as (
+    select
+        definitions.*,
+        spans.visitor_id as visitor_id,
+        spans.event_date as entry_date,
+        spans.starts as starts,
+        {{ moment("toDateTime64(entry_date + 1, 3, 'UTC')", 0) }} as entry_ends_at,
+        entry_ends_at + bitShiftLeft(toUInt64(definitions.window_ms), 16) as window_ends_at,
+        arraySort(arrayFilter(moment -> moment < window_ends_at, spans.following)) as moments
+    from spans
+    inner join definitions on spans.funnel_number = definitions.funnel_number
+    where spans.is_entry
 ),
 
 fresh as (
-    {% for funnel in funnels %}
-        select
-            funnel_name,
-            visitor_id,
-            entry_date,
-            windowFunnel({{ funnel.window_ms }})(
-                occurred_ms,
-                event_name = {{ quoted([funnel.steps[0]]) }} and event_date = entry_date
-                {%- for step in funnel.steps[1:] %},
-                event_name = {{ quoted([step]) }}{% endfor %}
-            ) as level
-        from chains
-        where funnel_name = '{{ funnel.name }}'
-        group by funnel_name, visitor_id, entry_date
-        {{ 'union all' if not loop.last }}
-    {% endfor %}
+    select
+        funnel_name,
+        visitor_id,
+        entry_date,
+        toUInt8(length(step_times)) as level,
+        arrayMap(
+            moment -> fromUnixTimestamp64Milli(toInt64({{ moment_ms('moment') }}), 'UTC'), {{ deepest_chain(orders) }}
+        ) as step_times,
+        -- Of several first steps at one time the one with the least attributes.
+        cast(arraySort(arrayFilter(start -> start.1 = step_times[1], starts))[1].2, 'Map(String, String)') as attributes
+    from entries
+    {{ 'where (' ~ key ~ ') in (select ' ~ key ~ ' from affected)' if is_update }}
 )
 
 {% if is_incremental() %}
     ,
 
     stored as (
-        select funnel_name, visitor_id, entry_date, level
+        select {{ key }}, sipHash64(step_times, attributes) as content
         from {{ this }} {{ final() }}
-        {% if is_update %}
-            where (funnel_name, visitor_id, entry_date) in (select funnel_name, visitor_id, entry_date from affected)
-        {% endif %}
+        {{ 'where (' ~ key ~ ') in (select ' ~ key ~ ' from affected)' if is_update }}
     )
 {% endif %}
 
-select toLowCardinality(funnel_name) as funnel_name, visitor_id, entry_date, level, {{ high }} as _version, toUInt8(0) as _is_deleted
+select *, {{ high }} as _version, toUInt8(0) as _is_deleted
 from fresh
 {% if is_incremental() %}
-    where (funnel_name, visitor_id, entry_date, level) not in (select funnel_name, visitor_id, entry_date, level from stored)
+    where ({{ key }}, sipHash64(step_times, attributes)) not in (select {{ key }}, content from stored)
     union all
     -- Entries whose first step was erased, or whose funnel is no longer declared.
-    select funnel_name, visitor_id, entry_date, toUInt8(0), {{ high }}, toUInt8(1)
+    select {{ key }}, toUInt8(0), [], map(), {{ high }}, toUInt8(1)
     from stored
-    where (funnel_name, visitor_id, entry_date) not in (select funnel_name, visitor_id, entry_date from fresh)
+    where ({{ key }}) not in (select {{ key }} from fresh)
 {% endif %}
