@@ -114,7 +114,7 @@ def _environment() -> dict[str, str]:
 def _become(command: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
     """Replace this process, so that signals and the exit code are the command's own."""
     try:
-        os.execvpe(command[0], command, environment)  # noqa: S606
+        os.execvpe(command[0], list(command), environment)  # noqa: S606
     except OSError as error:
         typer.echo(f"analytics: {command[0]}: {error.strerror}", err=True)
         raise typer.Exit(127) from error

@@ -1,4 +1,4 @@
-"""Sessions that end at midnight and where another campaign begins: increments, a full refresh and a plain count agree."""
+"""Sessions that end at midnight and at another campaign: increments, a full refresh and a plain count agree."""
 
 import json
 import random

@@ -125,6 +125,5 @@ def test_hostile_traits_do_not_stop_the_build(dbt: Dbt, client: Client) -> None:
 
     build(dbt, client, *events)
 
-    assert rows(dbt, client, "users", "count(), countIf(isValidJSON(properties)), countIf(isValidUTF8(properties))") == [
-        (len(HOSTILE),) * 3
-    ]
+    counts = "count(), countIf(isValidJSON(properties)), countIf(isValidUTF8(properties))"
+    assert rows(dbt, client, "users", counts) == [(len(HOSTILE),) * 3]
