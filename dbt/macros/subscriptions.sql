@@ -32,8 +32,8 @@
     )
 {%- endmacro %}
 
-{# Days with an event of a subscription on or after its first change since this model's last run: what an event says holds until
-   the next one, so those may mean something else now. #}
+{# Days with a changed event of a subscription since this model's last run, and all later ones with an event of the same
+   subscription: what an event says holds until the next one, so those may mean something else now. #}
 {% macro days_of_changed_subscriptions() -%}
     {%- set changed -%}
         select subscription_id, min(event_date) as first_changed_date
@@ -42,11 +42,13 @@
         group by subscription_id
     {%- endset -%}
     (
-        select distinct events.event_date as event_date
+        select event_date from {{ changed_days('int_subscription_events', 'event_date') }}
+        union distinct
+        select events.event_date as event_date
         from {{ ref('int_subscription_events') }} as events
         inner join ({{ changed }}) as changed on events.subscription_id = changed.subscription_id
         where
             events.subscription_id in (select subscription_id from ({{ changed }}))
-            and events.event_date >= changed.first_changed_date
+            and events.event_date > changed.first_changed_date
     )
 {%- endmacro %}
