@@ -15,8 +15,8 @@ from warehouse.client import Client, connect
 
 SETTINGS = {"session_split_at_midnight": True, "session_split_on_campaign_change": True}
 START = datetime(2026, 1, 31, 20, tzinfo=UTC)
-STEPS_SECONDS = (0, 1, 300, 1799.999, 1800, 1800.001, 1700, 1700, 1700)
-"""Mostly so that runs of events last for hours."""
+STEPS_SECONDS = (*(1700, 1800, 1799.999) * 10, 0, 1, 300, 1800.001)
+"""Rarely more than the silence that ends a run, so that runs last for days."""
 
 SENDERS = (("ann", ""), ("bob", ""), ("", "phone"))
 """The phone turns out to be ann's."""
@@ -38,7 +38,7 @@ class Event:
 
 
 def random_events(count: int, seed: int) -> list[Event]:
-    """Long runs over some midnights, in no order."""
+    """Long runs over many midnights, in no order."""
     chance = random.Random(seed)
     moments = dict.fromkeys(SENDERS, START)
     events = []
@@ -96,11 +96,11 @@ def stored(dbt: Dbt, client: Client) -> tuple[list[tuple[object, ...]], list[tup
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_cut_sessions_end_up_the_same_whatever_arrives_when(dbt: Dbt, client: Client, seed: int) -> None:
-    events = random_events(120, seed)
+    events = random_events(500, seed)
     sign_up = Event(START - timedelta(days=3), "sign_up", ("ann", "phone"))
     dbt("seed")
 
-    for batch in (events[:60], events[60:90], [*events[90:110], sign_up], events[110:]):
+    for batch in (events[:400], events[400:460], [*events[460:490], sign_up], events[490:]):
         client.insert(
             "events", [event.row() for event in batch], column_names=COLUMNS, database=dbt.settings.database("raw")
         )
