@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import dagster as dg
 import httpx
@@ -118,20 +119,21 @@ def run_of(url: str, run_id: str) -> dict[str, Any]:
 
 
 def launch(page: Page, url: str, job: str) -> str:
-    """Start a job with the button of its page."""
+    """Start a job with the button of its page; return the beginning of the run's id."""
     page.goto(f"{url}/locations/{LOCATION}/jobs/{job}")
     page.get_by_role("button", name="Materialize all").click()
     return page.get_by_text("Launched run").inner_text().split()[-1]
 
 
-def outcome_of(page: Page, url: str, run_id: str) -> str:
-    """Look at the run until its page says how it ended."""
+def outcome_of(page: Page, url: str, run: str) -> tuple[str, str]:
+    """Look at the run until its page says how it ended; return its whole id and that."""
     page.goto(f"{url}/runs")
-    page.get_by_text(run_id).first.click()
-    page.wait_for_url(f"**/runs/{run_id}*")
+    page.get_by_text(run).first.click()
+    page.wait_for_url(f"**/runs/{run}*")
+    run_id = urlsplit(page.url).path.split("/")[-1]
     outcome = page.get_by_text("Success", exact=True).or_(page.get_by_text("Failure", exact=True)).first
     outcome.wait_for(timeout=400_000)
-    return outcome.inner_text()
+    return run_id, outcome.inner_text()
 
 
 @pytest.mark.timeout(600)
@@ -166,7 +168,7 @@ def test_newcomer_sees_the_graph_starts_a_run_and_finds_green_checks(
     page.wait_for_timeout(1500)
     page.screenshot(path=screenshots / "2-assets.png")
 
-    outcome = outcome_of(page, dagster_url, launch(page, dagster_url, "hourly_marts_job"))
+    _, outcome = outcome_of(page, dagster_url, launch(page, dagster_url, "hourly_marts_job"))
     page.screenshot(path=screenshots / "3-run.png")
     assert outcome == "Success"
 
@@ -240,8 +242,7 @@ def test_broken_row_fails_its_check_and_blocks_only_what_stands_behind_its_table
     page: Page,
     screenshots: Path,
 ) -> None:
-    run_id = launch(page, dagster_url, "hourly_marts_job")
-    outcome = outcome_of(page, dagster_url, run_id)
+    run_id, outcome = outcome_of(page, dagster_url, launch(page, dagster_url, "hourly_marts_job"))
     page.screenshot(path=screenshots / "10-broken-run.png")
 
     page.goto(f"{dagster_url}/assets/marts/revenue_daily?view=checks")
