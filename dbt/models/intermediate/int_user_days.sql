@@ -1,5 +1,6 @@
 {{
     config(
+        tags=['hourly'],
         unique_key=['visitor_id', 'activity_date'],
         engine='ReplacingMergeTree(_version, _is_deleted)',
         order_by=['visitor_id', 'activity_date'],
