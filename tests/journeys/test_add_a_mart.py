@@ -73,7 +73,7 @@ def test_page_leads_to_a_mart_that_is_built_shown_in_dagster_and_read(
         follow(block)
     built, shown, found = follow(build), follow(show), follow(read)
 
-    [promised] = re.findall(r"`(PASS=\d+)`", page)
+    [promised] = re.findall(r"`(ERROR=\d+)`", page)
     assert promised in built
     assert "marts/signups_daily" in shown
     assert found == "DE\t2\n"
