@@ -21,7 +21,7 @@ from dagster_project.definitions import defs
 defs.resolve_job_def("hot_marts_job").execute_in_process(instance=dg.DagsterInstance.get())
 """
 _POLL_SECONDS = 0.05
-_RUN_SECONDS = 240
+_RUN_SECONDS = 600
 # A hundred visitors: late, resent and contradicting events, sign-ups, aliases in circles, refunds before sales.
 _EVENTS = """
 INSERT INTO {raw:Identifier}.events

@@ -9,7 +9,7 @@ from warehouse.client import Client
 from warehouse.config import WarehouseSettings
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_marts_equal_a_rebuild_after_runs_were_killed_at_random_moments(
     warehouse: Client, warehouse_settings: WarehouseSettings, tmp_path: Path
 ) -> None:
