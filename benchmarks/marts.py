@@ -1,0 +1,207 @@
+"""What the marts cost: a full build, a day more, and a thousand events more, against named baselines of the same run.
+
+Costs are seconds of the engine's CPU where nothing else is said, so that other work on the machine counts little. A
+scan reads every value of the columns that a model reads and hashes it: `raw.events` lies in the order of arrival,
+`int_events` in that of visitors.
+
+Run: python -m benchmarks.marts [--events 10000000]
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from benchmarks.harness.model_runs import Cost, ModelRuns
+from benchmarks.harness.shop_history import FUNNEL, ShopHistory
+from benchmarks.harness.usage import memory_text
+from local_stack.stack import Stack
+from local_stack.startup import apply_migrations, programs_on_free_ports, start_engines, warehouse_settings
+from warehouse.client import connect
+from warehouse.config import Layer
+
+DAYS = 30
+SIZES = (1, 4, 10)
+"""Lengths of history, in so many times `DAYS`."""
+ROUNDS = 3
+MICRO_BATCH = 1_000
+
+RAW_COLUMNS = (
+    "event_id, event_name, event_type, user_id, anonymous_id, session_id, occurred_at, received_at, inserted_at, "
+    "properties, context, source, country, device_type, os_name, browser_name, is_bot, clock_skew_ms, warnings"
+)
+SESSION_COLUMNS = (
+    "visitor_id, user_id, anonymous_id, client_session_id, occurred_at, event_id, event_type, page, order_id, "
+    "revenue_kind, revenue_amount, currency, source, country, device_type, os_name, browser_name, utm_source, "
+    "utm_medium, utm_campaign, click_id, referrer_host, _version, _is_deleted"
+)
+FUNNEL_COLUMNS = "visitor_id, event_date, occurred_at, event_id, event_name, _version, _is_deleted"
+FOUR_STEPS = ("--vars", json.dumps({"funnels": [{"name": "shop", "window": "7 days", "steps": FUNNEL}]}))
+
+PARTS = {
+    "staging": ("+stg_events",),
+    "visitors": ("+int_sessions", "--exclude", "+stg_events", "int_sessions"),
+    "sessions": ("int_sessions",),
+    "funnel of four steps": ("int_funnel_visitors",),
+    "marts": ("+kpis_daily", "--exclude", "+int_sessions", "int_funnel_visitors"),
+}
+"""The full build of sessions, the funnel and the daily KPIs, with all that they read, in the order of building."""
+SCANS: dict[str, tuple[Layer, str, str]] = {
+    "scan of raw": ("raw", "events", RAW_COLUMNS),
+    "scan for sessions": ("intermediate", "int_events", SESSION_COLUMNS),
+    "scan for funnel": ("intermediate", "int_events", FUNNEL_COLUMNS),
+}
+
+
+@dataclass(slots=True)
+class Measured:
+    """Costs by name, each in rounds."""
+
+    costs: dict[str, list[Cost]] = field(default_factory=dict)
+
+    def add(self, name: str, cost: Cost) -> None:
+        """Keep the cost of one round."""
+        self.costs.setdefault(name, []).append(cost)
+
+    def engine(self, *names: str) -> float:
+        """CPU seconds of the engine for all of these together, of each the median round."""
+        return sum(statistics.median(cost.engine_seconds for cost in self.costs[name]) for name in names)
+
+    def seconds(self, name: str) -> float:
+        """Seconds by the clock, of the median round."""
+        return statistics.median(cost.seconds for cost in self.costs[name])
+
+    def client(self, name: str) -> float:
+        """CPU seconds of the process that asks the engine."""
+        return statistics.median(cost.client_seconds for cost in self.costs[name])
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """An engine, the history in it, and the models over it."""
+
+    runs: ModelRuns
+    history: ShopHistory
+
+    def scan(self, layer: Layer, table: str, columns: str) -> Cost:
+        """Read all rows of a table."""
+        name = f"`{self.history.settings.database(layer)}`.{table}"
+        query = f"SELECT sum(cityHash64({columns})) FROM {name}"  # noqa: S608
+        return self.runs.asking(lambda: self.history.client.query(query))
+
+    def run(self, *arguments: str) -> Cost:
+        """Build models, when the engine has nothing else to do."""
+        self.history.settle()
+        return self.runs.dbt("run", *arguments, *FOUR_STEPS)
+
+
+@contextmanager
+def environment(events_per_day: int) -> Iterator[Environment]:
+    """Start an engine whose data are gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="analytics-marts-") as directory, Stack() as stack:
+        programs = programs_on_free_ports(Path(directory))
+        start_engines(stack, programs, lambda _: None)
+        apply_migrations(programs)
+        [engine] = [process for process in stack.processes if process.name == "clickhouse"]
+        settings = warehouse_settings(programs)
+        client = connect(settings, timeout_seconds=3600)
+        runs = ModelRuns(engine, {**programs.environment, "ANALYTICS_SAFETY_LAG_SECONDS": "0"})
+        runs.prepare()
+        yield Environment(runs, ShopHistory(client, settings, events_per_day))
+        client.close()
+
+
+def measure_days(measured: Measured, here: Environment) -> None:
+    """Build the first days, then a day more at each length of history."""
+    for size in SIZES:
+        here.history.add_days(size * DAYS - here.history.events // here.history.events_per_day)
+        cost = here.run()
+        if size == SIZES[0]:
+            measured.add("all days", cost)
+        for _ in range(ROUNDS):
+            here.history.add_days(1)
+            measured.add(f"day at {size}x", here.run())
+
+
+def measure_full_build(measured: Measured, here: Environment) -> None:
+    """Build everything anew, part by part, and read what it reads."""
+    for name, selection in PARTS.items():
+        measured.add(name, here.run("--full-refresh", "--select", *selection))
+    here.history.settle()
+    for name, columns in SCANS.items():
+        for _ in range(ROUNDS):
+            measured.add(name, here.scan(*columns))
+
+
+def measure_micro_batches(measured: Measured, here: Environment) -> None:
+    """Add a thousand events, by dbt alone and by Dagster in turn."""
+    here.runs.dbt("build")  # back to the declared funnels
+    for _ in range(ROUNDS):
+        here.history.add_events(MICRO_BATCH)
+        measured.add("dbt build", here.runs.dbt("build", "--exclude", "tag:nightly,resource_type:test"))
+        here.history.add_events(MICRO_BATCH)
+        cost, step_seconds = here.runs.dagster()
+        measured.add("dagster run", cost)
+        measured.add("dagster step", replace(cost, seconds=step_seconds))
+
+
+def lines(measured: Measured, events: int) -> Iterator[str]:
+    """The result as text."""
+    full, raw = measured.engine(*PARTS), measured.engine("scan of raw")
+    yield f"{events:,} events; one scan of raw {raw:.1f} s, {events / raw:,.0f} events/s"
+    yield ratio(f"full build of {', '.join(PARTS)}", full, "scan of raw", raw)
+    for name in PARTS:
+        yield f"  {name:22} {measured.engine(name):7.1f} s, {measured.seconds(name):7.1f} s by the clock"
+    arrival = measured.engine("staging", "visitors", "sessions")
+    yield ratio("sessions from the order of arrival", arrival, "scan of raw", raw, "3.5 (stretch 2.7)")
+    for part, scan, target in (
+        ("sessions", "scan for sessions", "1.7 (stretch 1.1)"),
+        ("funnel of four steps", "scan for funnel", "0.5 (stretch 0.35)"),
+    ):
+        yield ratio(f"{part} from the order of visitors", measured.engine(part), scan, measured.engine(scan), target)
+    first = f"day at {SIZES[0]}x"
+    yield ratio(f"a day more at {DAYS} days", measured.engine(first), "all days", measured.engine("all days"), "0.08")
+    for size in SIZES[1:]:
+        name = f"day at {size}x"
+        yield ratio(f"a {name} history", measured.engine(name), first, measured.engine(first), "1.15")
+    bare = measured.seconds("dbt build")
+    yield (
+        f"{MICRO_BATCH:,} events more by dbt build: {bare:.1f} s by the clock; CPU of the engine "
+        f"{measured.engine('dbt build'):.1f} s, of dbt {measured.client('dbt build'):.1f} s"
+    )
+    yield ratio("the same as a step of Dagster", measured.seconds("dagster step"), "dbt build", bare, "1.5")
+    yield (
+        f"  with the start of the run's process {measured.seconds('dagster run'):.1f} s by the clock; "
+        f"CPU of Dagster and dbt {measured.client('dagster run'):.1f} s"
+    )
+    costs = [cost for rounds in measured.costs.values() for cost in rounds]
+    memory = {"engine": max(one.engine_bytes for one in costs), "client": max(one.client_bytes for one in costs)}
+    yield f"memory at most: {memory_text(memory)}"
+
+
+def ratio(name: str, figure: float, baseline: str, of: float, target: str = "") -> str:
+    """A line that compares with a baseline."""
+    compared = f"{figure / of:6.2f} x {baseline}"
+    return f"{name:47} {figure:7.1f} s {compared:30} {f'target {target}' if target else ''}".rstrip()
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=int, default=10_000_000, help="of the longest history")
+    options = parser.parse_args()
+    measured = Measured()
+    with environment(options.events // (SIZES[-1] * DAYS)) as here:
+        measure_days(measured, here)
+        measure_full_build(measured, here)
+        events = here.history.events
+        measure_micro_batches(measured, here)
+    print(*lines(measured, events), sep="\n")
+
+
+if __name__ == "__main__":
+    main()
