@@ -14,6 +14,24 @@ Comparison = Figure | Series
 WINDOWS = {"10m": "10 minutes", "30m": "30 minutes", "1h": "1 hour", "1d": "1 day", "7d": "7 days", "30d": "30 days"}
 """How the references write a funnel's window, and how dbt does."""
 
+_RATING = "JSONExtractUInt(properties, 'rating')"
+_RATINGS = "SELECT {}, {} FROM {{staging:Identifier}}.stg_events FINAL GROUP BY 1"
+_BY_HOUR = """
+SELECT formatDateTime(toStartOfHour(occurred_at), '%Y-%m-%dT%H:00:00'), {}
+FROM {{staging:Identifier}}.stg_events FINAL GROUP BY 1
+"""
+_TOP_VALUES = """
+SELECT value, figure
+FROM (
+    SELECT JSONExtractString(properties, '{1}') AS value, {0} AS figure, count() AS events
+    FROM {{staging:Identifier}}.stg_events FINAL WHERE event_name = '{2}' GROUP BY value
+    ORDER BY events DESC, value LIMIT {3}
+)
+"""
+_BY_USER_AND_NAME = """
+SELECT concat(visitor_id, ' ', event_name), count() FROM {intermediate:Identifier}.int_events FINAL GROUP BY 1
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
@@ -78,6 +96,47 @@ def shop_figures(marts: Marts, results: Results) -> Iterator[Comparison]:
     yield Figure("average order value", revenue["aov"], float(gross / orders))
     yield Figure("revenue per user", revenue["arpu"], float(gross) / float(users))
     yield Figure("revenue per buyer", revenue["arppu"], float(gross) / float(buyers))
+
+
+def rees46_figures(marts: Marts, results: Results) -> Iterator[Comparison]:
+    """Compare what all shops have, the hours of the day, and the products that were viewed most."""
+    yield from shop_figures(marts, results)
+    hours = {entry["hour"]: entry for entry in results["hourly"]}
+    for name, figure in (("events", "count()"), ("active_users", "uniqExact(visitor_id)")):
+        yield Series(f"{name.replace('_', ' ')} per hour", _column(hours, name), marts.series(_BY_HOUR.format(figure)))
+    expected = {entry["product_id"]: entry for entry in results["top_viewed_products"]}
+    for name, figure in (("views", "count()"), ("viewers", "uniqExact(visitor_id)")):
+        top = _TOP_VALUES.format(figure, "product_id", "view", len(expected))
+        yield Series(f"products viewed most: {name}", _column(expected, name), marts.series(top))
+
+
+def otto_figures(marts: Marts, results: Results) -> Iterator[Comparison]:
+    """Compare activity, in all and of each user."""
+    yield from activity_figures(marts, results)
+    users = {
+        f"{entry['user']} {name}": entry[name]
+        for entry in results["per_user"]
+        for name in ("clicks", "carts", "orders")
+    }
+    yield Series("events by user and name", users, marts.series(_BY_USER_AND_NAME))
+
+
+def review_figures(marts: Marts, results: Results) -> Iterator[Comparison]:
+    """Compare activity, the ratings, and the vendors that were rated most."""
+    yield from activity_figures(marts, results)
+    rating = results["rating"]
+    mean, month = f"avg({_RATING})", "formatDateTime(event_date, '%Y-%m')"
+    yield Series("mean rating", {"": rating["mean"]}, marts.series(_RATINGS.format("''", mean)))
+    yield Series("ratings", rating["counts"], marts.series(_RATINGS.format(_RATING, "count()")))
+    yield Series("mean rating by month", rating["monthly_mean"], marts.series(_RATINGS.format(month, mean)))
+    vendors = {entry["vendorId"]: entry for entry in results["top_vendors"]}
+    for name, figure in (
+        ("reviews", "count()"),
+        ("reviewers", "uniqExact(visitor_id)"),
+        ("mean_rating", mean),
+    ):
+        top = _TOP_VALUES.format(figure, "vendorId", "review_submitted", len(vendors))
+        yield Series(f"vendors rated most: {name}", _column(vendors, name), marts.series(top))
 
 
 def retail_figures(marts: Marts, results: Results) -> Iterator[Comparison]:
@@ -150,7 +209,7 @@ DATA_SETS = {
             name="rees46",
             file="rees46_events_even_users.csv.gz",
             answers="rees46_even.json",
-            figures=shop_figures,
+            figures=rees46_figures,
             funnels={
                 "funnel_view_cart_purchase": ["view", "cart", "purchase"],
                 "funnel_view_purchase": ["view", "purchase"],
@@ -160,10 +219,10 @@ DATA_SETS = {
             name="otto",
             file="otto_events.csv.gz",
             answers="otto.json",
-            figures=activity_figures,
+            figures=otto_figures,
             funnels={"funnel_clicks_carts_orders": ["clicks", "carts", "orders"]},
         ),
         DataSet("online_retail", "online_retail.csv.gz", "online_retail.json", retail_figures),
-        DataSet("reviews", "reviews.csv.gz", "reviews.json", activity_figures),
+        DataSet("reviews", "reviews.csv.gz", "reviews.json", review_figures),
     )
 }

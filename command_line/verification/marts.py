@@ -1,6 +1,7 @@
 """The queries whose answers are compared: only tables that dbt builds, no raw events."""
 
 from decimal import Decimal
+from typing import Any
 
 from command_line.verification.figures import Number
 from warehouse.client import Client
@@ -54,7 +55,11 @@ class Marts:
 
     def __init__(self, client: Client, settings: WarehouseSettings) -> None:
         self._client = client
-        self._parameters = {"marts": settings.database("marts"), "intermediate": settings.database("intermediate")}
+        self._parameters = {
+            "marts": settings.database("marts"),
+            "intermediate": settings.database("intermediate"),
+            "staging": settings.database("staging"),
+        }
 
     def one(self, sql: str) -> Number:
         """Return the single number that a query selects."""
@@ -66,13 +71,18 @@ class Marts:
         rows = self._client.query(sql, parameters=self._parameters).result_rows
         return {str(label): number for label, number in rows}
 
+    def row(self, sql: str, **parameters: Any) -> dict[str, Number]:
+        """Return the numbers of the single row that a query selects, by their names."""
+        answer = self._client.query(sql, parameters={**self._parameters, **parameters})
+        return dict(zip(answer.column_names, answer.result_rows[0], strict=True))
+
     def session_figures(self) -> dict[str, Number]:
         """Return the key figures of all sessions under the references' names."""
-        return self._row(_SESSIONS)
+        return self.row(_SESSIONS)
 
     def customer_figures(self) -> dict[str, Number]:
         """Return the key figures of all buyers who are known, under the references' names."""
-        return self._row(_CUSTOMERS)
+        return self.row(_CUSTOMERS)
 
     def customers_by(self, period: str, figure: str) -> dict[str, Number]:
         """Return a figure of known buyers' sessions by a period, an expression over `session_date`."""
@@ -95,7 +105,3 @@ class Marts:
     def revenue(self, column: str) -> Decimal:
         """Return the sum of a column of `revenue_daily`."""
         return sum((Decimal(str(amount)) for amount in self.revenue_by("''", column).values()), Decimal(0))
-
-    def _row(self, sql: str) -> dict[str, Number]:
-        answer = self._client.query(sql, parameters=self._parameters)
-        return dict(zip(answer.column_names, answer.result_rows[0], strict=True))
