@@ -27,7 +27,6 @@ from warehouse.config import Layer
 DAYS = 30
 SIZES = (1, 4, 10)
 """Lengths of history, in so many times `DAYS`."""
-ROUNDS = 3
 MICRO_BATCH = 1_000
 
 RAW_COLUMNS = (
@@ -86,6 +85,7 @@ class Environment:
 
     runs: ModelRuns
     history: ShopHistory
+    rounds: int
 
     def scan(self, layer: Layer, table: str, columns: str) -> Cost:
         """Read all rows of a table."""
@@ -100,7 +100,7 @@ class Environment:
 
 
 @contextmanager
-def environment(events_per_day: int) -> Iterator[Environment]:
+def environment(events_per_day: int, rounds: int) -> Iterator[Environment]:
     """Start an engine whose data are gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="analytics-marts-") as directory, Stack() as stack:
         programs = programs_on_free_ports(Path(directory))
@@ -111,7 +111,7 @@ def environment(events_per_day: int) -> Iterator[Environment]:
         client = connect(settings, timeout_seconds=3600)
         runs = ModelRuns(engine, {**programs.environment, "ANALYTICS_SAFETY_LAG_SECONDS": "0"})
         runs.prepare()
-        yield Environment(runs, ShopHistory(client, settings, events_per_day))
+        yield Environment(runs, ShopHistory(client, settings, events_per_day), rounds)
         client.close()
 
 
@@ -122,7 +122,7 @@ def measure_days(measured: Measured, here: Environment) -> None:
         cost = here.run()
         if size == SIZES[0]:
             measured.add("all days", cost)
-        for _ in range(ROUNDS):
+        for _ in range(here.rounds):
             here.history.add_days(1)
             measured.add(f"day at {size}x", here.run())
 
@@ -133,14 +133,14 @@ def measure_full_build(measured: Measured, here: Environment) -> None:
         measured.add(name, here.run("--full-refresh", "--select", *selection))
     here.history.settle()
     for name, columns in SCANS.items():
-        for _ in range(ROUNDS):
+        for _ in range(here.rounds):
             measured.add(name, here.scan(*columns))
 
 
 def measure_micro_batches(measured: Measured, here: Environment) -> None:
     """Add a thousand events, by dbt alone and by Dagster in turn."""
     here.runs.dbt("build")  # back to the declared funnels
-    for _ in range(ROUNDS):
+    for _ in range(here.rounds):
         here.history.add_events(MICRO_BATCH)
         measured.add("dbt build", here.runs.dbt("build", "--exclude", "tag:nightly,resource_type:test"))
         here.history.add_events(MICRO_BATCH)
@@ -193,9 +193,10 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=10_000_000, help="of the longest history")
+    parser.add_argument("--rounds", type=int, default=3, help="medians of so many")
     options = parser.parse_args()
     measured = Measured()
-    with environment(options.events // (SIZES[-1] * DAYS)) as here:
+    with environment(options.events // (SIZES[-1] * DAYS), options.rounds) as here:
         measure_days(measured, here)
         measure_full_build(measured, here)
         events = here.history.events

@@ -192,9 +192,17 @@ def _moment(deed: Drawn, midnight: datetime, told: list[Arrival]) -> datetime:
     return (told[earlier % len(told)].occurred_at if told else midnight) + gap
 
 
-def drawn_streams(count: int, of_seed: int) -> list[list[Arrival]]:
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """The streams that a seed gives."""
+
+    seed: int
+    arrivals: list[list[Arrival]]
+
+
+def drawn_streams(count: int, of_seed: int) -> Streams:
     """The same streams for the same seed."""
-    streams: list[list[Arrival]] = []
+    streams = Streams(of_seed, [])
 
     @seed(of_seed)
     @settings(
@@ -206,7 +214,8 @@ def drawn_streams(count: int, of_seed: int) -> list[list[Arrival]]:
     )
     @given(_STREAMS)
     def draw(stream: tuple[datetime, list[Drawn], list[Drawn]]) -> None:
-        streams.append([arrival.of_stream(len(streams)) for arrival in _arrivals(*stream)])
+        number = len(streams.arrivals)
+        streams.arrivals.append([arrival.of_stream(number) for arrival in _arrivals(*stream)])
 
     draw()
     return streams
