@@ -14,6 +14,7 @@ from warehouse.client import Client, connect
 
 pytestmark = pytest.mark.timeout(1800)
 
+
 @dataclass(frozen=True, slots=True)
 class Built:
     """An environment after its last run."""

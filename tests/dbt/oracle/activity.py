@@ -1,6 +1,6 @@
 """Marts of who was there and what they did."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -20,7 +20,9 @@ class SessionRow(NamedTuple):
     duration_seconds: float
     event_count: int
     page_view_count: int
+    conversion_count: int
     is_bounce: bool
+    is_engaged: bool
     entry_page: str
     exit_page: str
     order_count: int
@@ -28,6 +30,7 @@ class SessionRow(NamedTuple):
     currency: str
     source: str
     channel: str
+    traffic_source: str
     utm_source: str
     utm_medium: str
     utm_campaign: str
@@ -52,13 +55,16 @@ def sessions(history: History) -> Iterator[SessionRow]:
             duration_seconds=session.duration.total_seconds(),
             event_count=len(session.events),
             page_view_count=session.page_view_count,
-            is_bounce=len(session.events) == 1,
+            conversion_count=session.conversion_count(history.declared),
+            is_bounce=session.is_bounce,
+            is_engaged=session.is_engaged(history.declared),
             entry_page=pages[0] if pages else "",
             exit_page=pages[-1] if pages else "",
             order_count=len({sale.order_id for sale in session.sales}),
             revenue_amount=revenue,
             currency=currency,
             channel=channel(origin, history.declared),
+            traffic_source=origin.source,
             utm_source=origin.utm_source,
             utm_medium=origin.utm_medium,
             utm_campaign=origin.utm_campaign,
@@ -68,6 +74,38 @@ def sessions(history: History) -> Iterator[SessionRow]:
             device_type=first.device_type,
             os_name=first.os_name,
             browser_name=first.browser_name,
+        )
+
+
+class SessionsDay(NamedTuple):
+    session_date: date
+    channel: str
+    country: str
+    device_type: str
+    session_count: int
+    bounce_count: int
+    engaged_session_count: int
+    session_with_order_count: int
+    page_view_count: int
+    conversion_count: int
+    duration_seconds: Decimal
+
+
+def sessions_daily(history: History) -> Iterator[SessionsDay]:
+    slices = defaultdict(list)
+    for session in history.sessions:
+        first, name = session.events[0], channel(session.origin, history.declared)
+        slices[first.day, name, first.country, first.device_type].append(session)
+    for key, begun in slices.items():
+        yield SessionsDay(
+            *key,
+            session_count=len(begun),
+            bounce_count=sum(session.is_bounce for session in begun),
+            engaged_session_count=sum(session.is_engaged(history.declared) for session in begun),
+            conversion_count=sum(session.conversion_count(history.declared) for session in begun),
+            session_with_order_count=sum(bool(session.sales) for session in begun),
+            page_view_count=sum(session.page_view_count for session in begun),
+            duration_seconds=sum((session.seconds for session in begun), Decimal(0)),
         )
 
 

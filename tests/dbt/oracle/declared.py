@@ -27,3 +27,4 @@ class Declared:
     variables: Mapping[str, Any] = field(default_factory=_variables)
     channel_rules: list[dict[str, str]] = field(default_factory=lambda: _seed("channel_rules"))
     traffic_sources: list[dict[str, str]] = field(default_factory=lambda: _seed("traffic_sources"))
+    currency_rates: list[dict[str, str]] = field(default_factory=lambda: _seed("currency_rates"))

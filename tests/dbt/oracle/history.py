@@ -42,8 +42,10 @@ class History:
         return dict(visitors)
 
     def _session_order(self, session: Session) -> tuple[datetime, str]:
-        key = session.visitor_id, session.client_session_id, session.started_at
-        return session.started_at, self._session_ids.get(key, "")
+        return session.started_at, self.session_id(session)
+
+    def session_id(self, session: Session) -> str:
+        return self._session_ids.get((session.visitor_id, session.client_session_id, session.started_at), "")
 
     @cached_property
     def events_by_day(self) -> dict[date, list[Event]]:
@@ -68,15 +70,6 @@ class History:
     def calendar(self) -> list[date]:
         """Every day from the first to the last with an event."""
         return days_between(min(self.events_by_day), max(self.events_by_day))
-
-    @cached_property
-    def order_dates(self) -> dict[tuple[str, str], date]:
-        """Of each order and currency the day of its first sale line."""
-        return {
-            (event.order_id, event.currency): event.day
-            for event in reversed(self.events)
-            if event.revenue_kind == "sale"
-        }
 
 
 def days_between(first: date, last: date) -> list[date]:

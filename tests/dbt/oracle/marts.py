@@ -3,11 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from tests.dbt.oracle.activity import ActiveUsersDay, EventsDay, SessionRow, active_users_daily, events_daily, sessions
-from tests.dbt.oracle.funnels import FunnelStep, funnels
+from tests.dbt.oracle import acquisition, activity, funnels, kpis, orders, pages, retention, revenue, users
 from tests.dbt.oracle.history import History
-from tests.dbt.oracle.kpis import Kpi, kpis_daily
-from tests.dbt.oracle.revenue import RevenueDay, revenue_daily
 
 
 class Mart(NamedTuple):
@@ -18,18 +15,43 @@ class Mart(NamedTuple):
 
 
 MARTS = {
-    "sessions": Mart(SessionRow, sessions),
-    "events_daily": Mart(EventsDay, events_daily),
-    "active_users_daily": Mart(ActiveUsersDay, active_users_daily),
-    "revenue_daily": Mart(RevenueDay, revenue_daily),
-    "funnels": Mart(FunnelStep, funnels),
-    "kpis_daily": Mart(Kpi, kpis_daily),
+    "sessions": Mart(activity.SessionRow, activity.sessions),
+    "sessions_daily": Mart(activity.SessionsDay, activity.sessions_daily),
+    "events_daily": Mart(activity.EventsDay, activity.events_daily),
+    "active_users_daily": Mart(activity.ActiveUsersDay, activity.active_users_daily),
+    "pages_daily": Mart(pages.PageDay, pages.pages_daily),
+    "user_days": Mart(users.UserDay, users.user_days),
+    "users": Mart(users.User, users.users),
+    "acquisition_daily": Mart(acquisition.Acquired, acquisition.acquisition_daily),
+    "attribution_daily": Mart(acquisition.Attributed, acquisition.attribution_daily),
+    "retention": Mart(retention.Retained, retention.retention),
+    "rolling_retention": Mart(retention.Retained, retention.rolling_retention),
+    "lifecycle_daily": Mart(retention.LifecycleDay, retention.lifecycle_daily),
+    "lifecycle_weekly": Mart(retention.LifecycleWeek, retention.lifecycle_weekly),
+    "revenue_daily": Mart(revenue.RevenueDay, revenue.revenue_daily),
+    "revenue_by_dimension_daily": Mart(revenue.DimensionDay, revenue.revenue_by_dimension_daily),
+    "orders": Mart(orders.OrderRow, orders.order_rows),
+    "customer_cohorts": Mart(orders.CohortMonth, orders.customer_cohorts),
+    "funnels": Mart(funnels.FunnelStep, funnels.funnels),
+    "funnels_by_dimension": Mart(funnels.DimensionStep, funnels.funnels_by_dimension),
+    "kpis_daily": Mart(kpis.Kpi, kpis.kpis_daily),
 }
 
-UNCOMPARED = {
+UNCOMPARED_COLUMNS = {
     # A hash of columns that are compared.
     "sessions": {"session_id"},
     # Texts of metric_catalog.
     "kpis_daily": {"category", "unit"},
 }
 """Columns without a figure of their own, beside refreshed_at."""
+
+UNCOMPARED_MARTS = {
+    "performance_daily": "no stream tells how fast a page was",
+    "errors_daily": "no stream has errors",
+    "api_latency_daily": "no stream has requests",
+    "subscriptions": "no stream has subscriptions",
+    "mrr_movements": "no stream has subscriptions",
+    "mrr_daily": "no stream has subscriptions",
+    "data_health_daily": "counts arrivals and rejections, not what visitors did",
+}
+"""Marts without an oracle, and why."""

@@ -49,6 +49,14 @@ class Session:
         return self.ended_at - self.started_at
 
     @property
+    def seconds(self) -> Decimal:
+        return Decimal(str(self.duration.total_seconds()))
+
+    @property
+    def is_bounce(self) -> bool:
+        return len(self.events) == 1
+
+    @property
     def user_id(self) -> str:
         return self.visitor_id if any(event.is_known for event in self.events) else ""
 

@@ -64,8 +64,12 @@ class Event:
     click_id: str
     revenue_kind: str
     amount: Decimal
+    tax: Decimal
+    shipping: Decimal
     currency: str
     order_id: str
+    product_id: str
+    quantity: Decimal
     properties: Mapping[str, Any]
 
     @property
@@ -130,16 +134,21 @@ def staged(raw: RawEvent, declared: Declared) -> Event:
         utm_campaign=_first_text(said, "utm_campaign") or query.get("utm_campaign", ""),
         click_id=next((name for name in variables["click_ids"] if name in query), ""),
         revenue_kind=kind,
-        amount=amount(_first_text(said, "revenue")) or Decimal(0),
+        amount=amount(said, "revenue"),
+        tax=amount(said, "tax"),
+        shipping=amount(said, "shipping"),
         currency=(_first_text(said, "currency").strip().upper() or variables["default_currency"]) if kind else "",
         order_id=_first_text(said, "order_id") or (raw.event_id if kind else ""),
+        product_id=_first_text(said, "product_id"),
+        quantity=amount(said, "quantity"),
         properties=said,
     )
 
 
-def amount(text: str) -> Decimal | None:
-    """A number with four decimals, rounded half away from zero."""
-    return Decimal(text).quantize(Decimal("0.0001"), ROUND_HALF_UP) if NUMBER.fullmatch(text) else None
+def amount(said: Mapping[str, Any], name: str) -> Decimal:
+    """A number with four decimals, rounded half away from zero; what is none counts as 0."""
+    text = _first_text(said, name)
+    return Decimal(text).quantize(Decimal("0.0001"), ROUND_HALF_UP) if NUMBER.fullmatch(text) else Decimal(0)
 
 
 def host(address: str) -> str:

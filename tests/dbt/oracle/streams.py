@@ -44,7 +44,7 @@ DEVICES = (f"{OURS}phone", f"{OURS}tablet", f"{OURS}ann", "Anonymous")
 """A careless client uses a user id as an anonymous id, another one the same id for everybody."""
 NAMES = (
     *("page_view", "page_view", "page_view", "add_to_cart", "add_to_cart", "purchase", "purchase", "order_completed"),
-    *("refund", "refund", "signup", "alias", "other"),
+    *("refund", "refund", "signup", "identify", "alias", "other"),
 )
 MONEY = ("purchase", "order_completed", "refund")
 ADDRESSES = (
@@ -62,6 +62,7 @@ REFERRERS = (
     "https://m.facebook.com/",
 )
 AMOUNTS = (1.5, "2.25", 19.99, 10, -3, 0.00005, 12345678901.1234, "1e2", "not a number")
+TRAITS = ({"email": "a@b.example", "plan": "free"}, {"email": None, "plan": "pro", "$os": "x"}, {"name": "A. B."})
 CONTEXTS = ({}, {"country": "FR", "os": {"name": "iOS"}, "device": "tablet", "browser": "Safari"})
 
 
@@ -109,9 +110,14 @@ _PROPERTIES = st.fixed_dictionaries(
         "url": st.sampled_from(ADDRESSES),
         "referrer": st.sampled_from(REFERRERS),
         "revenue": st.sampled_from(AMOUNTS),
-        "currency": st.sampled_from((f"{OURS}eur", f" {OURS}EUR", "")),
+        "currency": st.sampled_from((f"{OURS}eur", f" {OURS}EUR", "", "EUR")),
+        "tax": st.sampled_from((None, 0.25)),
+        "shipping": st.sampled_from(("4.90", 0)),
+        "product_id": st.sampled_from(("p1", "p2", "")),
+        "quantity": st.sampled_from((1, "2.5", None)),
         "order_id": st.sampled_from((f"{OURS}o1", f"{OURS}o2", f"{OURS}o3", "")),
         "previousId": st.sampled_from((*USERS, *DEVICES)),
+        "traits": st.sampled_from(TRAITS),
     }
 )
 _DEEDS = st.fixed_dictionaries(
@@ -165,7 +171,11 @@ def _arrivals(midnight: datetime, deeds: list[Drawn], repetitions: list[Drawn]) 
 
 def _arrival(deed: Drawn, event_id: str, moment: datetime) -> Arrival:
     said, name = deed["properties"], deed["event_name"] if deed["oddity"] != "probe" else FRESHNESS_PROBE
-    names = {"alias": ("previousId",), **dict.fromkeys(MONEY, ("url", "referrer", "revenue", "currency", "order_id"))}
+    names = {
+        "alias": ("previousId",),
+        "identify": ("traits", "url"),
+        **dict.fromkeys(MONEY, tuple(name for name in said if name not in ("previousId", "traits"))),
+    }
     return Arrival(
         **{column: deed[column] for column in ("batch", "rank", "session_id", "device_type", "country")},
         **_sender(deed["sender"]),
