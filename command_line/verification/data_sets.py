@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
 from typing import Any
 
 from command_line.verification.figures import Figure, Number, Series
 from command_line.verification.marts import Marts
+from command_line.verification.retail import retail_figures
+from command_line.verification.retention import retention_figures
 
 Results = Mapping[str, Any]
 Comparison = Figure | Series
@@ -73,10 +74,10 @@ def activity_figures(marts: Marts, results: Results) -> Iterator[Comparison]:
     yield Series("new users per day", _column(days, "new_users"), marts.daily_activity("new_users"))
     sessions = marts.series("SELECT session_date, count() FROM {marts:Identifier}.sessions GROUP BY 1")
     yield Series("sessions per day", _column(days, "sessions"), sessions)
-    weekly = marts.daily_activity("weekly_active_users")
     if "rolling_7d_active_users" in results:
+        weekly = marts.daily_activity("weekly_active_users")
         yield Series("active users, rolling 7 days", results["rolling_7d_active_users"], weekly)
-    yield from _calendar_periods(results, weekly, marts.daily_activity("monthly_active_users"))
+    yield from retention_figures(marts, results)
     found = marts.session_figures()
     for name, expected in results["sessions"].items():
         if name in found:
@@ -137,65 +138,6 @@ def review_figures(marts: Marts, results: Results) -> Iterator[Comparison]:
     ):
         top = _TOP_VALUES.format(figure, "vendorId", "review_submitted", len(vendors))
         yield Series(f"vendors rated most: {name}", _column(vendors, name), marts.series(top))
-
-
-def retail_figures(marts: Marts, results: Results) -> Iterator[Comparison]:
-    """Compare revenue, refunds, orders and customers of invoice lines, in all, by month and by day."""
-    revenue, lines = results["revenue"], results["lines"]
-    by_name = marts.series("SELECT event_name, sum(event_count) FROM {marts:Identifier}.events_daily GROUP BY 1")
-    yield Series("lines by kind", {kind: line["lines"] for kind, line in lines.items()}, by_name)
-    gross, orders = marts.revenue("gross_revenue_amount"), marts.revenue("order_count")
-    yield Figure("gross revenue", revenue["gross_revenue"], gross)
-    yield Figure("refunds", revenue["refunds"], marts.revenue("refund_amount"))
-    yield Figure("net revenue", revenue["net_revenue"], marts.revenue("net_revenue_amount"))
-    yield Figure("refund rate", revenue["refund_rate"], float(marts.revenue("refund_amount") / gross))
-    yield Figure("orders", revenue["orders"], orders)
-    yield Figure("average order value", revenue["aov"], float(gross / orders))
-    identified, found = revenue["identified"], marts.customer_figures()
-    for name in ("gross_revenue", "orders", "customers", "repeat_customers"):
-        yield Figure(f"identified: {name}", identified[name], found[name])
-    yield Figure("identified: arpu", identified["arpu"], float(found["gross_revenue"]) / float(found["customers"]))
-    columns = {
-        "gross_revenue": "gross_revenue_amount",
-        "refunds": "refund_amount",
-        "net_revenue": "net_revenue_amount",
-        "orders": "order_count",
-        "refund_invoices": "refund_count",
-    }
-    for answers, period in (("by_month", "formatDateTime({}, '%Y-%m')"), ("by_day", "toString({})")):
-        expected = {entry["period"]: entry for entry in results[answers]}
-        for name, column in columns.items():
-            yield Series(
-                f"{answers}: {name}", _column(expected, name), marts.revenue_by(period.format("revenue_date"), column)
-            )
-        for name, of_customers in (
-            ("customers", "uniqExact(user_id)"),
-            ("identified_gross_revenue", "sum(revenue_amount)"),
-        ):
-            found_by = marts.customers_by(period.format("session_date"), of_customers)
-            yield Series(f"{answers}: {name}", _column(expected, name), found_by)
-
-
-def _calendar_periods(
-    results: Results, weekly: Mapping[str, Number], monthly: Mapping[str, Number]
-) -> Iterator[Comparison]:
-    """A full week equals the rolling 7 days of its Sunday, a full month of 30 days the rolling 30 of its last day."""
-    sundays = {week: _day_after(week, 6) for week in results["weekly_active_users"]}
-    weeks = {week: weekly[sunday] for week, sunday in sundays.items() if sunday in weekly}
-    if weeks:
-        yield Series("active users per full week", _only(results["weekly_active_users"], weeks), weeks)
-    ends = {month: f"{month}-30" for month in results["monthly_active_users"] if month[-2:] in ("04", "06", "09", "11")}
-    months = {month: monthly[end] for month, end in ends.items() if end in monthly}
-    if months:
-        yield Series("active users per month of 30 days", _only(results["monthly_active_users"], months), months)
-
-
-def _day_after(day: str, count: int) -> str:
-    return (date.fromisoformat(day) + timedelta(days=count)).isoformat()
-
-
-def _only(expected: Mapping[str, Number], labels: Mapping[str, Number]) -> dict[str, Number]:
-    return {label: expected[label] for label in labels}
 
 
 def _column(entries: Mapping[str, Mapping[str, Number]], name: str) -> dict[str, Number]:

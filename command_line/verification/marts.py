@@ -22,21 +22,6 @@ SELECT
     count() / uniqExact(visitor_id) AS sessions_per_user
 FROM {marts:Identifier}.sessions
 """
-_CUSTOMERS = """
-SELECT
-    toInt64(count()) AS customers,
-    toInt64(sum(bought)) AS orders,
-    sum(spent) AS gross_revenue,
-    toInt64(countIf(bought > 1)) AS repeat_customers
-FROM (
-    SELECT sum(order_count) AS bought, sum(revenue_amount) AS spent FROM {marts:Identifier}.sessions
-    WHERE order_count > 0 AND NOT startsWith(user_id, 'anonymous-') GROUP BY user_id
-)
-"""
-_CUSTOMERS_BY = """
-SELECT %s, %s FROM {marts:Identifier}.sessions
-WHERE order_count > 0 AND NOT startsWith(user_id, 'anonymous-') GROUP BY 1
-"""
 _REVENUE_BY = "SELECT %s, sum(%s) FROM {marts:Identifier}.revenue_daily GROUP BY 1"
 _ACTIVITY = "SELECT activity_date, %s FROM {marts:Identifier}.active_users_daily"
 _FUNNEL = """
@@ -79,14 +64,6 @@ class Marts:
     def session_figures(self) -> dict[str, Number]:
         """Return the key figures of all sessions under the references' names."""
         return self.row(_SESSIONS)
-
-    def customer_figures(self) -> dict[str, Number]:
-        """Return the key figures of all buyers who are known, under the references' names."""
-        return self.row(_CUSTOMERS)
-
-    def customers_by(self, period: str, figure: str) -> dict[str, Number]:
-        """Return a figure of known buyers' sessions by a period, an expression over `session_date`."""
-        return self.series(_CUSTOMERS_BY % (period, figure))
 
     def visitors_by_step(self, funnel: str, steps: list[str]) -> dict[str, Number]:
         """Return how many visitors ever reached each step, each visitor once however often one entered."""
