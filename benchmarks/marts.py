@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from benchmarks.harness.model_runs import Cost, ModelRuns
+from benchmarks.harness.model_runs import HOT, Cost, ModelRuns
 from benchmarks.harness.shop_history import FUNNEL, ShopHistory
 from benchmarks.harness.usage import memory_text
 from local_stack.stack import Stack
@@ -142,7 +142,7 @@ def measure_micro_batches(measured: Measured, here: Environment) -> None:
     here.runs.dbt("build")  # back to the declared funnels
     for _ in range(here.rounds):
         here.history.add_events(MICRO_BATCH)
-        measured.add("dbt build", here.runs.dbt("build", "--exclude", "tag:nightly,resource_type:test"))
+        measured.add("dbt build", here.runs.dbt("build", *HOT))
         here.history.add_events(MICRO_BATCH)
         cost, step_seconds = here.runs.dagster()
         measured.add("dagster run", cost)

@@ -15,7 +15,9 @@ from local_stack.config import PROJECT_ROOT
 from local_stack.process import Process
 from local_stack.processes import console_script
 
-JOB, STEP = "hourly_marts_job", "models"
+JOB, STEP = "hot_marts_job", "models"
+HOT = ("--select", "tag:hot", "--exclude", "tag:hourly", "tag:nightly")
+"""What the job builds and checks, in words of dbt."""
 _PLACES = ("--project-dir", "dbt", "--profiles-dir", "dbt")
 
 
