@@ -56,7 +56,9 @@ orders as (
         _version <= {{ high }}
         {% if is_incremental() %}
             and (order_id, currency) in (
-                select order_id, currency from changed union distinct select order_id, currency from stored
+                select order_id, currency from changed
+                union distinct
+                select order_id, currency from stored
             )
         {% endif %}
     group by order_id, currency
