@@ -34,8 +34,9 @@ def comparable_models(manifest: Mapping[str, Any]) -> dict[dg.AssetKey, Mapping[
         translator.get_asset_spec(manifest, unique_id, dbt_project()).key: node
         for unique_id, node in manifest["nodes"].items()
         if node["resource_type"] == "model"
+        and node["config"]["materialized"] == "incremental"
         and (
-            node["config"].get("incremental_strategy") == "insert_overwrite"
+            node["config"]["incremental_strategy"] == "insert_overwrite"
             or "_is_deleted" in node["config"].get("engine", "")
         )
     }
