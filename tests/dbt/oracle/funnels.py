@@ -109,8 +109,8 @@ def _steps(funnel: Mapping[str, Any], day: date, chains: list[list[datetime]]) -
         rate = len(reached) / before if before else None
         durations: list[float | None] = [None] * (2 * len(PERCENTILES))
         if number > 1 and reached:
-            since_step = [(chain[number - 1] - chain[number - 2]).total_seconds() for chain in reached]
-            since_entry = [(chain[number - 1] - chain[0]).total_seconds() for chain in reached]
+            since_step = [chain[number - 1] - chain[number - 2] for chain in reached]
+            since_entry = [chain[number - 1] - chain[0] for chain in reached]
             durations = [percentile(sample, share) for sample in (since_step, since_entry) for share in PERCENTILES]
         yield FunnelStep(
             funnel["name"],
@@ -220,13 +220,13 @@ def _step_names(funnel: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def percentile(sample: Sequence[float], share: float) -> float:
-    """Between two values in proportion to their distance; to the millisecond."""
-    ordered = sorted(sample)
+def percentile(sample: Sequence[timedelta], share: float) -> float:
+    """Seconds; between two values in proportion to their distance, and half a millisecond to the even one."""
+    ordered = sorted(duration / timedelta(milliseconds=1) for duration in sample)
     position = share * (len(ordered) - 1)
     below = int(position)
     above = min(below + 1, len(ordered) - 1)
-    return round(ordered[below] + (ordered[above] - ordered[below]) * (position - below), 3)
+    return round(ordered[below] + (ordered[above] - ordered[below]) * (position - below)) / 1000
 
 
 def length(window: str) -> timedelta:
