@@ -29,16 +29,16 @@ with
         select activity_date as event_date, visitor_id from {{ ref('int_visitor_days') }} where _version > {{ low_watermark() }}
     ),
 
-    -- The key begins with the last day: a session near a touched day ends within two days of it, or its run lasted for days.
+    -- A run near a touched day ends within two days of it, or lasted for days. Its earlier parts depend on no later event.
     candidates as (
         select * from {{ this }}
         where (end_date, visitor_id) in (
-            select arrayJoin({{ dates_between('event_date - 2', 'event_date + 2') }}), visitor_id from touched
+            select arrayJoin({{ dates_between('event_date - 1', 'event_date + 2') }}), visitor_id from touched
         )
         union distinct
         select * from {{ this }}
         where length_days > 1 and visitor_id in (select visitor_id from touched)
-            and end_date {{ '+ length_days' if splits }} >= (select min(event_date) - 1 from touched)
+            and end_date >= (select min(event_date) - 1 from touched)
     ),
 
     stored as (
