@@ -130,23 +130,21 @@ def _steps(funnel: Mapping[str, Any], day: date, chains: list[list[datetime]]) -
 
 def deepest_chains(history: History, funnel: Mapping[str, Any]) -> dict[tuple[str, date], list[datetime]]:
     """Of each visitor and day with a first step, when the steps were done: of equally deep chains of the one that is
-    complete first, and of those of the one that began last.
+    complete first, and of these of the one that began last. Of those with one step alone the first one counts.
     """
     order, window = funnel.get("order", "ordered"), length(funnel["window"])
-    found: dict[tuple[str, date], list[datetime]] = {}
+    chains: dict[tuple[str, date], list[list[datetime]]] = defaultdict(list)
     for visitor, events in history.events_by_visitor.items():
         moments = moments_of(events, funnel["steps"])
         for position, moment in enumerate(moments):
             if moment.steps if order == "any" else 0 in moment.steps:
-                key, chain = (
-                    (visitor, moment.event.day),
-                    CHAINS[order](moments[position:], len(funnel["steps"]), window),
-                )
-                best = found.setdefault(key, chain)
-                # Chains come in the order of their beginning. Of those with one step alone the first one stays.
-                if len(chain) > len(best) or (len(chain) == len(best) > 1 and chain[-1] <= best[-1]):
-                    found[key] = chain
-    return found
+                chain = CHAINS[order](moments[position:], len(funnel["steps"]), window)
+                chains[visitor, moment.event.day].append(chain)
+    # Of those that began at the same time the first one stays.
+    return {
+        key: min(found, key=lambda chain: (-len(chain), chain[-1], -chain[0].timestamp()))
+        for key, found in chains.items()
+    }
 
 
 def moments_of(events: Sequence[Event], steps: Sequence[Any]) -> list[Moment]:
