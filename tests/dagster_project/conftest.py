@@ -51,7 +51,7 @@ def prepared(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Prep
     subprocess.run(
         [sys.executable, "-m", "dagster_project.prepare"],
         check=True,
-        timeout=120,
+        timeout=300,
         env=os.environ | variables,
         cwd=Path(__file__).parents[2],
     )

@@ -78,5 +78,5 @@ def test_dbt_ends_when_the_run_that_started_it_is_killed(project_root: Path) -> 
 
     # Its end of the pipe is closed as well.
     assert word == "up"
-    assert run.communicate(timeout=5) == ("", None)
+    assert run.communicate(timeout=30) == ("", None)
     assert not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text().split()[2]
