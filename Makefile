@@ -2,7 +2,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
+# Processes that run the tests; each starts servers of its own.
+WORKERS ?= 2
 BROWSER := $(shell command -v chromium || command -v google-chrome)
+
+BENCHMARKS := ingest latency outage crash kills marts
+QUICK_ingest := --events 20000 --singles 2000 --rounds 1
+QUICK_latency := --seconds 3
+QUICK_outage := --seconds 3
+QUICK_crash := --kills 2 --events 10000 --after-insert 1
+QUICK_kills := --kills 1 --events 500
+QUICK_marts := --events 30000 --rounds 1
 
 .PHONY: demo up down test lint bench verify clean
 
@@ -18,7 +28,7 @@ down: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(if $(BROWSER),,@echo "No Chromium here: the journeys through a browser are left out (Debian package: chromium).")
-	$(BIN)/python -m pytest $(if $(BROWSER),,-m "not browser") $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(if $(BROWSER),,-m "not browser") $(ARGS)
 
 # sqlfluff reads the SQL that dbt compiles, so it runs as a test, which has an engine to compile against.
 lint: $(INSTALLED)
@@ -27,12 +37,15 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/dbt/test_style.py
 
-# Compare the marts with the reference answers of real data sets; DATA names their folder.
+# Compare the marts with the reference answers of real data sets; DATA names their folder, ONLY some of them.
 verify: $(INSTALLED)
-	$(BIN)/analytics verify $(if $(DATA),--data $(DATA))
+	$(BIN)/analytics verify $(if $(DATA),--data $(DATA)) $(if $(ONLY),--only $(ONLY))
 
-bench: $(INSTALLED)
-	@for name in ingest latency outage crash kills; do echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
+# QUICK=1 only shows that each of them runs.
+bench: $(BENCHMARKS:%=bench-%)
+
+bench-%: $(INSTALLED)
+	$(BIN)/python -m benchmarks.$* $(if $(QUICK),$(QUICK_$*))
 
 # Pins live in constraints.txt; a change there or in pyproject.toml installs anew.
 $(INSTALLED): pyproject.toml constraints.txt

@@ -103,7 +103,9 @@ async def _append(stream: EventStream, rows: Rows, patience_seconds: float, on_w
         reraise=True,
     )
     try:
-        await retrying(stream.append, rows)
+        async for attempt in retrying:
+            with attempt:
+                await stream.append(rows)
     except StreamAway as error:
         raise ReplayFailed(f"{error}; run the same command again, no event counts twice") from error
 

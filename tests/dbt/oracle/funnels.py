@@ -219,12 +219,12 @@ def _step_names(funnel: Mapping[str, Any]) -> list[str]:
 
 
 def percentile(sample: Sequence[timedelta], share: float) -> float:
-    """Seconds; between two values in proportion to their distance, and half a millisecond to the even one."""
+    """Seconds; between two values in proportion to their distance."""
     ordered = sorted(duration / timedelta(milliseconds=1) for duration in sample)
     position = share * (len(ordered) - 1)
     below = int(position)
     above = min(below + 1, len(ordered) - 1)
-    return round(ordered[below] + (ordered[above] - ordered[below]) * (position - below)) / 1000
+    return (ordered[below] + (ordered[above] - ordered[below]) * (position - below)) / 1000
 
 
 def length(window: str) -> timedelta:

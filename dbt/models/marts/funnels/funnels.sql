@@ -77,7 +77,7 @@ select
         {% for percentile in [50, 90] %}
             if(
                 step_number > 1 and visitor_count > 0,
-                round({{ duration }}[step_number][{{ loop.index }}] / 1000, 3),
+                {{ duration }}[step_number][{{ loop.index }}] / 1000,
                 null
             ) as {{ column }}_seconds_p{{ percentile }},
         {% endfor %}

@@ -135,7 +135,7 @@ select
     if(step_number = 1, null, visitor_count / nullIf(visitors[step_number - 1], 0)) as step_conversion_rate,
     {% for percentile in [50, 90] %}
         if(
-            step_number > 1 and visitor_count > 0, round(since_entry[step_number][{{ loop.index }}] / 1000, 3), null
+            step_number > 1 and visitor_count > 0, since_entry[step_number][{{ loop.index }}] / 1000, null
         ) as total_seconds_p{{ percentile }},
     {% endfor %}
     {{ high_watermark(upstreams) }} as refreshed_at
