@@ -40,7 +40,11 @@ def test_open_rows_reads_text_tables(tmp_path: Path, name: str, content: bytes) 
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("a.ndjson", _NDJSON), ("a.jsonl.gz", gzip.compress(_NDJSON, mtime=0)), ("a.ndjson.zst", zstandard.compress(_NDJSON))],
+    [
+        ("a.ndjson", _NDJSON),
+        ("a.jsonl.gz", gzip.compress(_NDJSON, mtime=0)),
+        ("a.ndjson.zst", zstandard.compress(_NDJSON)),
+    ],
 )
 def test_open_rows_reads_json_lines_with_exact_numbers(tmp_path: Path, name: str, content: bytes) -> None:
     path = tmp_path / name
