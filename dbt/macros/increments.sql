@@ -31,6 +31,11 @@
     )
 {%- endmacro %}
 
+{# Visitors for whom a state table changed since this model's last run. #}
+{% macro changed_visitors(state) -%}
+    (select distinct visitor_id from {{ ref(state) }} where _version > {{ low_watermark() }})
+{%- endmacro %}
+
 {# Visitors and days on which their events or a session that began then changed since this model's last run. #}
 {% macro changed_user_days() -%}
     (

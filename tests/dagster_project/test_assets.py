@@ -7,6 +7,7 @@ import dagster as dg
 import pytest
 
 from tests.dagster_project.conftest import Prepared
+from tests.ingest_api.serving import seconds_until
 from warehouse.client import StatementRefused, WarehouseUnavailable
 
 
@@ -79,4 +80,11 @@ def test_dbt_ends_when_the_run_that_started_it_is_killed(project_root: Path) -> 
     # Its end of the pipe is closed as well.
     assert word == "up"
     assert run.communicate(timeout=30) == ("", None)
-    assert not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text().split()[2]
+    assert seconds_until(lambda: not is_running(pid)) < 10
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]
+    except OSError:
+        return False

@@ -18,7 +18,7 @@ with
     touched as (
         select activity_date, visitor_id
         from {{ ref('int_visitor_days') }}
-        where _version > {{ low_watermark() }}
+        where _version > {{ low_watermark() }} and _version <= {{ high }}
     ),
 
 {% endif %}

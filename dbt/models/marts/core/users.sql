@@ -8,7 +8,7 @@
         post_hook=[
             "{{ drop_emptied_partitions(
                 'visitor_id',
-                changed_days('int_user_days', 'visitor_id'),
+                changed_visitors('int_user_days'),
                 ['int_user_days', 'int_user_traits', 'sessions']
             ) }}",
             "{{ commit_watermark(['int_user_days', 'int_user_traits', 'sessions']) }}"
@@ -20,7 +20,7 @@ with
 
 {% if is_incremental() %}
     touched as (
-        select visitor_id from {{ changed_days('int_user_days', 'visitor_id') }}
+        select visitor_id from {{ changed_visitors('int_user_days') }}
     ),
 
 {% endif %}
