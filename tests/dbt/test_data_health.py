@@ -115,8 +115,7 @@ def test_last_result_of_a_test_is_shown_with_its_table(built: Dbt, client: Clien
     assert (failed["status"], failed["failure_count"], failed["last_passed_at"]) == ("fail", 1, None)
     assert "Got 1 result" in failed["message"]
 
-
-def test_test_that_passes_again_says_since_when(built: Dbt, client: Client) -> None:
+    # What passes again says since when.
     add_revenue(built, client, net=5)
 
     passed = result_of(built, client, "revenue_daily_adds_up")

@@ -47,6 +47,7 @@ def ended(command: DbtCliInvocation) -> Iterator[DbtCliInvocation]:
                 command.process.wait(timeout=STOP_TIMEOUT_SECONDS)
             except subprocess.TimeoutExpired:
                 command.process.kill()
+                command.process.wait()
 
 
 class ModelRun(dg.Config):
