@@ -22,6 +22,7 @@ from dagster_project.prepare import prepare_instance
 from local_stack.dagster_api import DagsterApi
 from local_stack.ports import free_port
 from tests.dagster_project.conftest import Prepared, fingerprints
+from tests.ingest_api.serving import seconds_until
 from warehouse.client import Client
 
 LAYERS = ("raw", "staging", "intermediate", "marts")
@@ -118,11 +119,24 @@ def run_of(url: str, run_id: str) -> dict[str, Any]:
     return run
 
 
+_RUNS = """
+query($job: String!) { runsOrError(filter: {pipelineName: $job}) { ... on Runs { results { runId } } } }
+"""
+
+
+def runs_of(url: str, job: str) -> set[str]:
+    answer = httpx.post(f"{url}/graphql", json={"query": _RUNS, "variables": {"job": job}}, trust_env=False, timeout=30)
+    return {run["runId"] for run in answer.json()["data"]["runsOrError"]["results"]}
+
+
 def launch(page: Page, url: str, job: str) -> str:
     """Start a job with the button of its page; return the beginning of the run's id."""
+    known = runs_of(url, job)
     page.goto(f"{url}/locations/{LOCATION}/jobs/{job}")
     page.get_by_role("button", name="Materialize all").click()
-    return page.get_by_text("Launched run").inner_text().split()[-1]
+    # The message that tells the id is gone within seconds.
+    seconds_until(lambda: runs_of(url, job) > known, 60)
+    return (runs_of(url, job) - known).pop()[:8]
 
 
 def outcome_of(page: Page, url: str, run: str) -> tuple[str, str]:
