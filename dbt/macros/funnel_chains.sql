@@ -135,29 +135,25 @@
     )
 {%- endmacro %}
 
-{# Of equally deep chains the first that is complete. The fold keeps, for each number of steps, the chain that began last: it is
-   the one whose window stays open longest. A step counts the first time after the one before it. The last moment is none: it
-   lets the fold look at what the one before has made. #}
+{# Of equally deep chains the first that is complete, and of these the one that began last. The fold keeps, for each number of
+   steps, the chain that began last: it is the one whose window stays open longest. A step counts the first time after the one
+   before it. The last moment is none: it lets the fold look at what the one before has made. #}
 {% macro deepest_chain_in_order(order, moments) -%}
     {%- if order == 'any' -%}
-        {%- set new_steps = 'bitAnd(' ~ moment_steps('moment') ~ ", bitNot(arrayReduce('groupBitOr', before)))" -%}
-        {#- An event is one step, also where it could be several: the first that is open. -#}
-        {%- set done = 'bitAnd(moment, bitNot(toUInt64(65535))) + bitAnd(' ~ new_steps ~ ', bitNot(' ~ new_steps ~ ') + 1)' -%}
-    {%- else -%}
-        {%- set new_steps, done = 'bitAnd(moment, step_bit)', 'moment' -%}
+        {{ return(deepest_chain_in_any_order(moments)) }}
     {%- endif -%}
     arrayFold(
         (state, moment) -> (
             arrayMap(
                 (step_bit, chain, before) -> if(
-                    {{ new_steps }} > 0
+                    bitAnd(moment, step_bit) > 0
                     and if(
                         step_bit = 1,
                         moment < entry_ends_at,
                         {{ moment_ms('before[1]') }} > {{ '0' if order == 'strict' else moment_ms('chain[1]') }}
                         and {{ moment_ms('moment') }} <= {{ moment_ms('before[1]') }} + window_ms
                     ),
-                    arrayPushBack(before, {{ done }}),
+                    arrayPushBack(before, moment),
                     {{ 'emptyArrayUInt64()' if order == 'strict' else 'chain' }}
                 ),
                 step_bits, state.1, arrayPushFront(arrayPopBack(state.1), emptyArrayUInt64())
@@ -171,6 +167,35 @@
         arrayPushBack({{ moments }}, 18446744073709486080),
         (arrayMap(step_bit -> emptyArrayUInt64(), step_bits), emptyArrayUInt64())
     ).2
+{%- endmacro %}
+
+{# Without an order two chains of one length may lack different steps, and neither stands for the other: each beginning is
+   followed by itself. An event is one step, also where it could be several: the first that is open. #}
+{% macro deepest_chain_in_any_order(moments) -%}
+    {%- set open_steps = 'bitAnd(' ~ moment_steps('moment') ~ ", bitNot(arrayReduce('groupBitOr', chain)))" -%}
+    arraySort(
+        (chain, number) -> (
+            -toInt64(length(chain)), {{ moment_ms('chain[-1]') }}, -toInt64({{ moment_ms('chain[1]') }}), number
+        ),
+        arrayMap(
+            beginning -> arrayFold(
+                (chain, moment) -> if(
+                    moment >= beginning
+                    and {{ open_steps }} > 0
+                    and {{ moment_ms('moment') }} <= {{ moment_ms('beginning') }} + window_ms,
+                    arrayPushBack(
+                        chain,
+                        bitAnd(moment, bitNot(toUInt64(65535))) + bitAnd({{ open_steps }}, bitNot({{ open_steps }}) + 1)
+                    ),
+                    chain
+                ),
+                {{ moments }},
+                emptyArrayUInt64()
+            ),
+            arrayFilter(moment -> {{ moment_steps('moment') }} > 0 and moment < entry_ends_at, {{ moments }}) as beginnings
+        ),
+        arrayEnumerate(beginnings)
+    )[1]
 {%- endmacro %}
 
 {# The breakdowns of all funnels, each as funnel, dimension and value, out of the attributes of an entry, its session and its day. #}

@@ -41,8 +41,10 @@ def test_materialization_carries_the_row_count_of_its_table(first_run: Run, prep
         name: facts["dagster/row_count"].value for name, facts in metadata.items() if "dagster/row_count" in facts
     }
 
-    truth = {name: count(client, table) for name, table in built_tables(client, prepared.settings).items()}
-    assert counts == truth
+    # Other runs may have built tables of slower lanes meanwhile.
+    built = {name: table for name, table in built_tables(client, prepared.settings).items() if name in metadata}
+    assert "marts/sessions" in built
+    assert counts == {name: count(client, table) for name, table in built.items()}
 
 
 def test_materialization_of_an_incremental_model_carries_the_window_of_arrivals(first_run: Run) -> None:

@@ -55,6 +55,9 @@ class Funnel:
                 done.add(fitting[0])
             elif self.order == "strict":
                 break
+        if self.order == "any":
+            # Of what happens at once nothing comes last.
+            last = next(place for place, (at, _) in enumerate(moments) if at == times[-1])
         return last, times
 
 

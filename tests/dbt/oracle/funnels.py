@@ -81,10 +81,11 @@ def _dimensions(
     """Of several first steps at one time the one with the least attributes, and of these the least session id."""
     breakdowns = funnel.get("breakdowns", [])
     names = [breakdown["column"] for breakdown in breakdowns if "column" in breakdown]
+    first_steps = funnel["steps"] if funnel.get("order") == "any" else funnel["steps"][:1]
     *columns, client_session_id = min(
         (*(getattr(event, name) for name in names), event.client_session_id)
         for event in history.events_by_visitor[visitor]
-        if event.occurred_at == entered_at and is_step(event, funnel["steps"][0])
+        if event.occurred_at == entered_at and any(is_step(event, step) for step in first_steps)
     )
     yield from zip(names, columns, strict=True)
     for breakdown in breakdowns:
@@ -136,7 +137,7 @@ def deepest_chains(history: History, funnel: Mapping[str, Any]) -> dict[tuple[st
     for visitor, events in history.events_by_visitor.items():
         moments = moments_of(events, funnel["steps"])
         for position, moment in enumerate(moments):
-            if 0 in moment.steps:
+            if moment.steps if order == "any" else 0 in moment.steps:
                 chain = CHAINS[order](moments[position:], len(funnel["steps"]), window)
                 chains[visitor, moment.event.day].append(chain)
     # Of those that began at the same time the first one stays.
@@ -169,9 +170,20 @@ def _strict(moments: Sequence[Moment], count: int, window: timedelta) -> list[da
     return chain
 
 
+def _any(moments: Sequence[Moment], count: int, window: timedelta) -> list[datetime]:
+    chain, done = [], set[int]()
+    for moment in moments:
+        is_open = [step for step in moment.steps if step not in done]
+        if is_open and moment.event.occurred_at <= moments[0].event.occurred_at + window:
+            done.add(is_open[0])
+            chain.append(moment.event.occurred_at)
+    return chain
+
+
 CHAINS: Mapping[str, Callable[[Sequence[Moment], int, timedelta], list[datetime]]] = {
     "ordered": _ordered,
     "strict": _strict,
+    "any": _any,
 }
 
 
@@ -195,6 +207,10 @@ def holds(event: Event, condition: Mapping[str, Any]) -> bool:
 
 
 def _step_names(funnel: Mapping[str, Any]) -> list[str]:
+    """Without an order there is no second step, only a second one of the steps."""
+    count = len(funnel["steps"])
+    if funnel.get("order") == "any":
+        return [f"any {number} of {count}" for number in range(1, count + 1)]
     forms = [step if isinstance(step, Mapping) else {"event": step} for step in funnel["steps"]]
     return [
         form.get("name") or (form["event"] if isinstance(form["event"], str) else " or ".join(form["event"]))
