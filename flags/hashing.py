@@ -22,7 +22,7 @@ _SMALLEST_PLAIN_EXPONENT = -6
 
 
 def fnv1a32(text: str) -> int:
-    """FNV-1a, 32 bits. Of other text than ASCII the UTF-16 units are hashed, which is what `charCodeAt` gives an SDK."""
+    """FNV-1a, 32 bits, of the UTF-16 units of the text, which are what an SDK gets from `charCodeAt`."""
     if text.isascii():
         return fnv1a_32(text.encode())
     value = _OFFSET_BASIS

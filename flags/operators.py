@@ -1,4 +1,4 @@
-"""The operators of a condition that look at one value and need no other condition, each as a compiler of its operand."""
+"""The operators of a condition that look at one value and need no other condition: compilers of their operands."""
 
 import math
 import operator
