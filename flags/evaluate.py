@@ -86,7 +86,7 @@ class Features:
 
     def __init__(self, features: Mapping[str, Any], saved_groups: Mapping[str, Any] | None = None) -> None:
         self._saved_groups = saved_groups or {}
-        self._features = {key: self._feature(key, one) for key, one in features.items() if isinstance(one, Mapping)}
+        self._features = {key: self.compile(key, one) for key, one in features.items() if isinstance(one, Mapping)}
 
     def evaluate(self, key: str, user: User, trail: Trail | None = None) -> FeatureResult:
         """What the feature is for the user. Prerequisites that need each other come out as `cyclicPrerequisite`."""
@@ -150,7 +150,8 @@ class Features:
 
         return check
 
-    def _feature(self, key: str, feature: Mapping[str, Any]) -> Feature:
+    def compile(self, key: str, feature: Mapping[str, Any]) -> Feature:
+        """Compile a feature of this key, whose prerequisites are among these features."""
         rules = [one for one in feature.get("rules") or () if isinstance(one, Mapping)]
         return Feature(
             rules=tuple(self._rule(key, one) for one in rules),
@@ -175,7 +176,9 @@ class Features:
             return lambda _, __: None
         experiment = {"key": rule.get("key") or key, "variations": rule["variations"]}
         experiment |= {name: rule[name] for name in _EXPERIMENT_MEMBERS if rule.get(name) is not None}
-        run = compile_experiment(experiment, key, self)
+        # Condition and filters are the rule's: they are looked at before the experiment.
+        tested = {name: one for name, one in experiment.items() if name not in ("condition", "filters")}
+        run = compile_experiment(tested, key, self)
 
         def decide(user: User, trail: Trail | None) -> FeatureResult | None:
             result = run(user, trail)
