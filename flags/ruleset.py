@@ -106,7 +106,8 @@ class Ruleset:
 
     def evaluate_all(self, user: User, now: datetime, keys: Iterable[str] | None = None) -> list[Evaluation]:
         """What each flag is for the user, in order; without `keys` all of them. Prerequisites are evaluated once."""
-        state, trail = self._state_at(now), {}  # type: tuple[_State, Trail]
+        state = self._state_at(now)
+        trail: Trail = {}
         return [self._evaluate(state, key, user, None, trail) for key in (self.flags if keys is None else keys)]
 
     def next_change(self, now: datetime) -> datetime | None:

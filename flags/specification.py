@@ -113,6 +113,12 @@ def hash_attribute_of(flag: Flag, rule: Rule) -> str:
     return canonical_attribute(rule.hash_attribute or flag.hash_attribute)
 
 
+def fallback_attribute_of(flag: Flag, rule: Rule) -> str | None:
+    """Which attribute decides the bucket of a user without the first one."""
+    fallback = canonical_attribute(rule.fallback_attribute) if rule.fallback_attribute else None
+    return None if fallback == hash_attribute_of(flag, rule) else fallback
+
+
 def experiment_key_of(flag: Flag, rule: Rule) -> str:
     """Under which name a split is an experiment: in exposures, in URLs and in sticky buckets."""
     return f"{flag.key}.{rule.id}" if flag.rules else flag.key
@@ -158,8 +164,8 @@ def _split(flag: Flag, rule: Rule, attribute: str) -> dict[str, Any]:
     if not rule.is_sticky:
         return document | {"disableStickyBucketing": True}
     document |= {"bucketVersion": rule.bucket_version, "minBucketVersion": rule.min_bucket_version}
-    if rule.fallback_attribute and rule.fallback_attribute != attribute:
-        document["fallbackAttribute"] = canonical_attribute(rule.fallback_attribute)
+    if fallback := fallback_attribute_of(flag, rule):
+        document["fallbackAttribute"] = fallback
     return document
 
 
