@@ -8,7 +8,7 @@ null. Literals are equal only to values of the same JSON type; ordering operator
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from flags.operators import VALUE_OPERATORS, is_same, membership
+from flags.operators import VALUE_OPERATORS, literal, membership
 
 Test: TypeAlias = Callable[[Any], bool]
 """What is asked of the attributes, or of one value among them."""
@@ -152,7 +152,7 @@ class _Compiler:
         if depth > MAX_DEPTH:
             raise ConditionInvalid(f"The condition has more than {MAX_DEPTH} levels.")
         if not is_operator_object(expected):
-            return _literal(expected)
+            return literal(expected)
         return _every([self._operator(name, one, unknown, depth, inside) for name, one in expected.items()])
 
     def _operator(self, name: str, operand: Any, unknown: bool, depth: int, inside: frozenset[str]) -> Test:
@@ -200,14 +200,6 @@ class _Compiler:
             return _constant(False)
         is_member = membership(values)
         return is_member if is_wanted else _negated(is_member)
-
-
-def _literal(expected: Any) -> Test:
-    if isinstance(expected, str):
-        return lambda value: isinstance(value, str) and value == expected
-    if expected is None or isinstance(expected, bool):
-        return lambda value: value is expected
-    return lambda value: is_same(expected, value)
 
 
 def _same_but_for_case(expected: str) -> Test:

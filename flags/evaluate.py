@@ -90,8 +90,8 @@ class Features:
 
     def evaluate(self, key: str, user: User, trail: Trail | None = None) -> FeatureResult:
         """What the feature is for the user. Prerequisites that need each other come out as `cyclicPrerequisite`."""
-        if key in user.forced_features:
-            return FeatureResult(user.forced_features[key], "override")
+        if key in user.overrides.features:
+            return FeatureResult(user.overrides.features[key], "override")
         feature = self._features.get(key)
         if feature is None:
             return _UNKNOWN

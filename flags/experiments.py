@@ -18,24 +18,35 @@ Trail: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class User:
-    """Whom a feature is evaluated for, and how: the specification's context. Attributes are JSON."""
+class Overrides:
+    """What a caller forces, in tests of an app and in its developer tools."""
 
-    attributes: Mapping[str, Any]
-    sticky_buckets: StickyBuckets | None = None
-    """None where assignments are not kept."""
     url: str = ""
-    forced_variations: Mapping[str, int] = field(default_factory=dict)
+    variations: Mapping[str, int] = field(default_factory=dict)
     """Index of a variation, by experiment."""
-    forced_features: Mapping[str, Any] = field(default_factory=dict)
+    features: Mapping[str, Any] = field(default_factory=dict)
     """Value, by feature."""
-    overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    experiments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Members that replace those of an experiment, by experiment."""
     groups: Mapping[str, bool] = field(default_factory=dict)
+    """Which of the groups of old experiments the user is in."""
     is_enabled: bool = True
     """Whether experiments run at all."""
     is_quality_assurance: bool = False
     """Whether nobody is put into an experiment by chance."""
+
+
+NO_OVERRIDES = Overrides()
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Whom a feature is evaluated for: the specification's context. Attributes are JSON."""
+
+    attributes: Mapping[str, Any]
+    sticky_buckets: StickyBuckets | None = None
+    """None where assignments are not kept."""
+    overrides: Overrides = NO_OVERRIDES
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +150,7 @@ def compile_experiment(experiment: Mapping[str, Any], feature_id: str | None, su
     compiled = _Experiment(experiment, feature_id, surroundings)
 
     def run(user: User, trail: Trail | None) -> ExperimentResult:
-        if (override := user.overrides.get(compiled.key)) and user.is_enabled:
+        if (override := user.overrides.experiments.get(compiled.key)) and user.overrides.is_enabled:
             return _Experiment({**experiment, **override}, feature_id, surroundings).run(user, trail)
         return compiled.run(user, trail)
 
@@ -184,13 +195,15 @@ class _Experiment:
         self.prerequisites = surroundings.prerequisites(parents) if parents else None
 
     def run(self, user: User, trail: Trail | None) -> ExperimentResult:
-        if len(self.variations) < 2 or not user.is_enabled:
+        if len(self.variations) < 2 or not user.overrides.is_enabled:
             return self._result(user)
-        if self.patterns and not is_url_targeted(user.url, self.patterns):
+        if self.patterns and not is_url_targeted(user.overrides.url, self.patterns):
             return self._result(user)
-        forced = query_string_override(self.key, user.url, len(self.variations)) if user.url else None
+        forced = (
+            query_string_override(self.key, user.overrides.url, len(self.variations)) if user.overrides.url else None
+        )
         if forced is None:
-            forced = user.forced_variations.get(self.key)
+            forced = user.overrides.variations.get(self.key)
         if forced is not None:
             return self._result(user, forced if type(forced) is int else -1)
         if not self.active or self.status == "draft":
@@ -203,7 +216,7 @@ class _Experiment:
         is_found = assigned >= 0
         if not is_found and not self._admits(user, text, trail):
             return self._result(user)
-        if self.url and not is_old_target(user.url, self.url):
+        if self.url and not is_old_target(user.overrides.url, self.url):
             return self._result(user)
         bucket = bucket_of(self.seed, text, self.hash_version)
         if bucket is None:
@@ -216,7 +229,7 @@ class _Experiment:
             return self._result(user)
         if self.force is not None:
             return self._result(user, self.force)
-        if user.is_quality_assurance or self.status == "stopped":
+        if user.overrides.is_quality_assurance or self.status == "stopped":
             return self._result(user)
         result = self._result(user, assigned, bucket, is_found)
         if user.sticky_buckets is not None and self.is_sticky:
@@ -250,7 +263,7 @@ class _Experiment:
             return False
         if self.prerequisites is not None and self.prerequisites(user, trail) != "pass":
             return False
-        return not self.groups or any(user.groups.get(group) for group in self.groups)
+        return not self.groups or any(user.overrides.groups.get(group) for group in self.groups)
 
     def _result(
         self, user: User, variation: int = -1, bucket: float | None = None, sticky_bucket_used: bool = False

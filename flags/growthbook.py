@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from flags.experiments import User
+from flags.experiments import Overrides, User
 from flags.ruleset import Ruleset, user_of
 
 MAX_FORCED = 1000
@@ -42,9 +42,11 @@ def remote_user(document: Mapping[str, Any]) -> User:
     pairs = [one for one in features[:MAX_FORCED] if _is_pair(one)] if isinstance(features, list) else []
     return User(
         attributes=user_of(None, attributes if isinstance(attributes, Mapping) else {}).attributes,
-        url=url if isinstance(url, str) else "",
-        forced_variations=forced if isinstance(forced, Mapping) and len(forced) <= MAX_FORCED else {},
-        forced_features=dict(pairs),
+        overrides=Overrides(
+            url=url if isinstance(url, str) else "",
+            variations=forced if isinstance(forced, Mapping) and len(forced) <= MAX_FORCED else {},
+            features=dict(pairs),
+        ),
     )
 
 

@@ -81,7 +81,21 @@ def membership(values: Iterable[Any], *, ignores_case: bool = False) -> Test:
             return value in others
         return isinstance(value, int | float) and value in numbers
 
-    return lambda value: any(map(has, value)) if isinstance(value, list) else has(value)
+    def has_one(value: Any) -> bool:
+        if type(value) is str and not ignores_case:
+            return value in texts
+        return any(map(has, value)) if isinstance(value, list) else has(value)
+
+    return has_one
+
+
+def literal(expected: Any) -> Test:
+    """Whether a value is this one."""
+    if isinstance(expected, str):
+        return lambda value: isinstance(value, str) and value == expected
+    if expected is None or isinstance(expected, bool):
+        return lambda value: value is expected
+    return lambda value: is_same(expected, value)
 
 
 def padded_version(value: str) -> str:
@@ -110,7 +124,7 @@ def _never(_: Any) -> bool:
 def _equal(operand: Any) -> Test:
     if isinstance(operand, list | Mapping):
         return _never
-    return lambda value: is_same(operand, value)
+    return literal(operand)
 
 
 def _not(compile_test: Callable[[Any], Test], operand: Any) -> Test:

@@ -12,7 +12,7 @@ from typing import Any
 
 from flags.evaluate import IN_PROGRESS, Check, Feature, FeatureResult, Features
 from flags.evaluation import ErrorCode, Evaluation, Reason
-from flags.experiments import Trail, User
+from flags.experiments import NO_OVERRIDES, Trail, User
 from flags.hashing import hash_text
 from flags.model import Flag, Rule, Segment
 from flags.specification import (
@@ -42,9 +42,10 @@ def user_of(
 ) -> User:
     """Whom flags are evaluated for. The id is the attribute `id`, which conditions may also call `userId`."""
     known = {} if attributes is None else dict(attributes)
-    if user_id is None:
-        user_id = next((known[name] for name in USER_ID_ATTRIBUTES if known.get(name) is not None), None)
-    known["id"] = user_id
+    if user_id is not None:
+        known["id"] = user_id
+    elif known.get("id") is None:
+        known["id"] = next((known[name] for name in USER_ID_ATTRIBUTES if known.get(name) is not None), None)
     return User(known, sticky_buckets)
 
 
@@ -153,8 +154,8 @@ class Ruleset:
         if kind is not None and kind != flag.kind:
             details = f"The flag is of type {flag.kind}, not {kind}."
             return flag.default.as_error(ErrorCode.TYPE_MISMATCH, details)
-        if user.forced_features and key in user.forced_features:
-            return Evaluation(key, user.forced_features[key], None, Reason.STATIC, version=flag.default.version)
+        if user.overrides is not NO_OVERRIDES and key in user.overrides.features:
+            return Evaluation(key, user.overrides.features[key], None, Reason.STATIC, version=flag.default.version)
         if flag.fixed is not None:
             return flag.fixed
         try:

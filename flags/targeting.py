@@ -1,15 +1,16 @@
 """Our short form of a condition, and how it and the specification's form become one condition that all SDKs read alike.
 
-SDKs differ where types do not fit: older ones take a missing attribute for 0, newer ones say no. So the short form asks
-for the type first, and an ordering operator in the specification's form is told what null means: what it means here.
+SDKs differ where types do not fit: to older ones a missing attribute is 0 and "8" is more than 5, to newer ones not. So
+both forms ask for the type before they compare: a flag never orders values of different types.
 """
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from flags.conditions import CONDITION_OPERATORS, compile_condition, is_operator_object
+from flags.conditions import CONDITION_OPERATORS, is_operator_object
 from flags.model import AttributeCondition, Condition
+from flags.operators import type_of
 
 SpecCondition: TypeAlias = dict[str, Any]
 
@@ -19,7 +20,7 @@ MATCHES_ALL: Mapping[str, Any] = {}
 MATCHES_NONE: Mapping[str, Any] = {"$not": {}}
 
 _ORDERING = frozenset({"$lt", "$lte", "$gt", "$gte"})
-_ORDERED_TYPES = ("number", "string")
+_HOLDS_NEVER: Mapping[str, Any] = {"$in": []}
 _SPECIAL = re.compile(r"([\\^$.|?*+()\[\]{}/])")
 
 
@@ -140,7 +141,7 @@ def any_of(parts: Sequence[Mapping[str, Any]]) -> SpecCondition:
 
 
 def told_apart(condition: Mapping[str, Any], *, is_of_user: bool = True) -> SpecCondition:
-    """A condition that is read alike by all SDKs where an attribute is missing; a user's attributes by their names.
+    """A condition that all SDKs read alike where types do not fit; a user's attributes by their own names.
 
     Args:
         condition: one of the specification.
@@ -155,7 +156,7 @@ def told_apart(condition: Mapping[str, Any], *, is_of_user: bool = True) -> Spec
         elif name in CONDITION_OPERATORS:
             parts.append({name: operand})
         else:
-            parts.append(_with_null(canonical_attribute(name) if is_of_user else name, operand))
+            parts.append({canonical_attribute(name) if is_of_user else name: _typed(operand)})
     return all_of(parts)
 
 
@@ -165,21 +166,24 @@ def _of_one(condition: Condition) -> SpecCondition:
     return told_apart(condition)
 
 
-def _with_null(attribute: str, operand: Any) -> SpecCondition:
-    if (
-        not is_operator_object(operand)
-        or not _orders(operand)
-        or "$exists" in operand
-        or operand.get("$type") in _ORDERED_TYPES
-    ):
-        return {attribute: operand}
-    if compile_condition({"value": operand})({"value": None}):
-        return {"$or": [{attribute: operand}, {attribute: None}]}
-    return {attribute: {"$exists": True, **operand}}
+def _typed(operand: Any) -> Any:
+    """An operand whose ordering operators ask for the type of what they are given to compare."""
+    if not is_operator_object(operand):
+        return operand
+    typed = {name: _typed_below(name, below) for name, below in operand.items()}
+    compared = {type_of(below) for name, below in operand.items() if name in _ORDERING}
+    if not compared:
+        return typed
+    kinds = compared | ({operand["$type"]} if "$type" in operand else set())
+    return {"$type": kinds.pop(), **typed} if len(kinds) == 1 else dict(_HOLDS_NEVER)
 
 
-def _orders(operand: Mapping[str, Any]) -> bool:
-    return any(
-        name in _ORDERING or (name == "$not" and is_operator_object(below) and _orders(below))
-        for name, below in operand.items()
-    )
+def _typed_below(name: str, below: Any) -> Any:
+    if name in ("$not", "$size"):
+        return _typed(below)
+    if name == "$all":
+        return [_typed(one) for one in below]
+    if name == "$elemMatch":
+        is_of_values = is_operator_object(below) and not below.keys() & CONDITION_OPERATORS - {"$not"}
+        return _typed(below) if is_of_values else told_apart(below, is_of_user=False)
+    return below

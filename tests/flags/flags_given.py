@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flags.codec import decode_flag, decode_segment
-from flags.experiments import User
+from flags.experiments import Overrides, User
 from flags.model import Flag, Segment
 from flags.ruleset import Ruleset, user_of
 from flags.sticky_buckets import StickyBuckets
@@ -46,11 +46,13 @@ def user_of_case(context: dict[str, Any]) -> User:
     """The user of a case's context."""
     return User(
         attributes=context.get("attributes", {}),
-        url=context.get("url", ""),
-        forced_variations=context.get("forcedVariations", {}),
-        overrides=context.get("overrides", {}),
-        is_enabled=context.get("enabled", True),
-        is_quality_assurance=context.get("qaMode", False),
+        overrides=Overrides(
+            url=context.get("url", ""),
+            variations=context.get("forcedVariations", {}),
+            experiments=context.get("overrides", {}),
+            is_enabled=context.get("enabled", True),
+            is_quality_assurance=context.get("qaMode", False),
+        ),
     )
 
 

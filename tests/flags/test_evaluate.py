@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from flags.evaluate import MAX_PREREQUISITE_DEPTH, Features
-from flags.experiments import User, query_string_override
+from flags.experiments import Overrides, User, query_string_override
 from tests.flags.flags_given import VECTORS, named, user_of_case
 
 
@@ -91,9 +91,9 @@ def test_url_forces_a_variation_that_exists(url: str, expected: int | None) -> N
 def test_caller_forces_a_variation_or_a_feature() -> None:
     features = Features({"f": {"defaultValue": "x", "rules": [{"variations": ["a", "b"], "key": "exp"}]}})
 
-    forced = features.evaluate("f", User({"id": "1"}, forced_variations={"exp": 1}))
-    absurd = features.evaluate("f", User({"id": "1"}, forced_variations={"exp": "b"}))  # type: ignore[dict-item]
-    overridden = features.evaluate("f", User({"id": "1"}, forced_features={"f": 7}))
+    forced = features.evaluate("f", User({"id": "1"}, overrides=Overrides(variations={"exp": 1})))
+    absurd = features.evaluate("f", User({"id": "1"}, overrides=Overrides(variations={"exp": "b"})))  # type: ignore[dict-item]
+    overridden = features.evaluate("f", User({"id": "1"}, overrides=Overrides(features={"f": 7})))
 
     assert (forced.value, forced.experiment_result and forced.experiment_result.hash_used) == ("b", False)
     assert absurd.value == "x"
@@ -104,14 +104,14 @@ def test_overrides_replace_members_of_an_experiment() -> None:
     features = Features({})
     experiment = {"key": "exp", "variations": [0, 1]}
 
-    result = features.run(experiment, User({"id": "1"}, overrides={"exp": {"coverage": 0}}))
+    result = features.run(experiment, User({"id": "1"}, overrides=Overrides(experiments={"exp": {"coverage": 0}})))
 
     assert not result.in_experiment
     assert features.run(experiment, User({"id": "1"})).in_experiment
 
 
 def test_stopped_draft_and_grouped_experiments_leave_users_out() -> None:
-    features, ann = Features({}), User({"id": "1"}, groups={"beta": True})
+    features, ann = Features({}), User({"id": "1"}, overrides=Overrides(groups={"beta": True}))
     experiment = {"key": "exp", "variations": [0, 1]}
 
     left_out = [features.run({**experiment, "status": status}, ann).in_experiment for status in ("draft", "stopped")]
@@ -125,7 +125,8 @@ def test_stopped_draft_and_grouped_experiments_leave_users_out() -> None:
     "rule",
     [
         {}, {"variations": []}, {"variations": ["a"]}, {"condition": [1], "force": 1},
-        {"condition": {"$or": 1}, "force": 1}, {"coverage": 0, "force": 1}, {"coverage": 1, "force": 1, "hashVersion": 9}, {"force": 1, "filters": [{}]},
+        {"condition": {"$or": 1}, "force": 1},
+        {"coverage": 0, "force": 1}, {"coverage": 1, "force": 1, "hashVersion": 9}, {"force": 1, "filters": [{}]},
         {"variations": ["a", "b"], "hashVersion": 9}, {"variations": ["a", "b"], "hashAttribute": "absent"},
     ],
     ids=str,

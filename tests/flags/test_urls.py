@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from flags.evaluate import Features
-from flags.experiments import User
+from flags.experiments import Overrides, User
 from flags.urls import is_old_target, is_url_targeted, redirected
 
 PAGE = "https://www.example.com/shop/shoes?color=red&size=9#top"
@@ -56,7 +56,10 @@ def test_pattern_that_excludes_wins(targets: list[dict[str, Any]], expected: boo
 def test_experiment_runs_on_its_pages_only() -> None:
     experiment = {"key": "e", "variations": [0, 1], "urlPatterns": [{"type": "simple", "pattern": "/shop/*"}]}
 
-    answers = [Features({}).run(experiment, User({"id": "1"}, url=url)).in_experiment for url in (PAGE, "/home", "")]
+    answers = [
+        Features({}).run(experiment, User({"id": "1"}, overrides=Overrides(url=url))).in_experiment
+        for url in (PAGE, "/home", "")
+    ]
 
     assert answers == [True, False, False]
 
