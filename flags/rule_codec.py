@@ -102,6 +102,7 @@ class RuleReader:
         if members.has("rolloutPercentage") and members.has("coverage"):
             message = "coverage (0 to 1) and rolloutPercentage (0 to 100) say the same: leave one of them out."
             self._problems.add(members.field("coverage"), "conflict", message)
+            members.take("coverage")
         if members.has("rolloutPercentage"):
             return round(members.number("rolloutPercentage", 100.0, 0, 100) / 100, 10)
         return members.number("coverage", 1.0, 0, 1)
@@ -164,9 +165,9 @@ def read_schedule(members: Members) -> Schedule:
     """`schedule` of a flag or a rule: `{"validFrom", "validUntil"}`, or these two as members of its own."""
     document = members.take("schedule")
     inner = members if document is None else Members(document, members.field("schedule"), members.problems)
-    begin = inner.moment("from" if inner is not members and inner.has("from") else "validFrom")
-    end = inner.moment("until" if inner is not members and inner.has("until") else "validUntil")
+    begin, end = inner.moment("validFrom"), inner.moment("validUntil")
     if inner is not members:
+        begin, end = inner.moment("from") or begin, inner.moment("until") or end
         inner.finish()
     if begin is not None and end is not None and end <= begin:
         inner.problems.add(inner.field("validUntil"), "conflict", "validUntil must be after validFrom.")
