@@ -41,7 +41,7 @@ def read_condition(document: Any, path: str, problems: Problems) -> Condition:
         return {}
     if document.keys() <= _SHORT_FORM and "attribute" in document and "operator" in document:
         return _short_form(document, path, problems)
-    if document.keys() & {"operator", "attribute"} and not any(name.startswith("$") for name in document):
+    if document.keys() & {"operator", "attribute"} and not any(str(name).startswith("$") for name in document):
         return _short_form(document, path, problems)
     check_condition(document, path, problems)
     return document
@@ -191,6 +191,9 @@ class _Check:
             return
         for name, operand in condition.items():
             here = f"{path}.{str(name)[:MAX_ATTRIBUTE_CHARACTERS]}"
+            if not isinstance(name, str):  # as YAML has them
+                self._problems.add(path, "wrong_type", f"The name of an attribute is text: put quotes around {name}.")
+                continue
             if name in ("$and", "$or", "$nor"):
                 self._each(operand, here, levels, self.condition)
             elif name == "$not":
@@ -206,7 +209,7 @@ class _Check:
 
     def _value(self, operand: Any, path: str, levels: int) -> None:
         if not isinstance(operand, Mapping) or not is_operator_object(operand):
-            if isinstance(operand, Mapping) and any(name.startswith("$") for name in operand):
+            if isinstance(operand, Mapping) and any(str(name).startswith("$") for name in operand):
                 message = "Operators and names are mixed here; write the names with dots, beside each other."
                 self._problems.add(path, "conflict", message)
             check_json(operand, path, self._problems, levels)

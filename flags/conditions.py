@@ -57,7 +57,7 @@ def value_at(attributes: Any, path: str) -> Any:
 
 def is_operator_object(value: Any) -> bool:
     """Whether every member is an operator. An empty object has none that fails."""
-    return isinstance(value, Mapping) and all(name.startswith("$") for name in value)
+    return isinstance(value, Mapping) and all(isinstance(name, str) and name.startswith("$") for name in value)
 
 
 def _is_index(name: str) -> bool:

@@ -182,10 +182,17 @@ def check_json(value: Any, path: str, problems: Problems, depth: int) -> bool:
         answers = [check_json(one, f"{path}[{index}]", problems, depth - 1) for index, one in enumerate(value)]
         return all(answers)
     if isinstance(value, Mapping):
-        names_are_text = [isinstance(name, str) and check_text(name, path, problems) for name in value]
+        names_are_text = [_check_name(name, path, problems) for name in value]
         members = [check_json(one, path, problems, depth - 1) for one in value.values()]
         return all(names_are_text) and all(members)
     problems.add(path, "wrong_type", "This is not JSON.")
+    return False
+
+
+def _check_name(name: Any, path: str, problems: Problems) -> bool:
+    if isinstance(name, str):
+        return check_text(name, path, problems)
+    problems.add(path, "wrong_type", f"The name of a member is text: put quotes around {name}.")  # as YAML has them
     return False
 
 

@@ -240,6 +240,8 @@ def test_field_that_is_wrong_is_named(members: dict[str, Any], expected: list[tu
         ({"a": {"$size": True}}, "wrong_type"), ({"a": {"$elemMatch": 1}}, "wrong_type"),
         ({"a": {"$veq": 1}}, "wrong_type"),
         ({"a": {}}, "field_missing"), ({"a": {"$gt": 1, "b": 2}}, "conflict"), ({"": 1}, "too_long"),
+        ({1: 2}, "wrong_type"),
+        ({"a": {1: 2}}, "wrong_type"),
         ({"a": math.inf}, "not_exact"), ({"a": {"$gt": 2**60}}, "not_exact"),
         ({"$or": [{"a": 1}] * 1001}, "too_many"), ({"a": nested(MAX_CONDITION_DEPTH)}, "too_deep"),
     ],
