@@ -11,7 +11,7 @@ import logging
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -23,7 +23,7 @@ from flags.growthbook import payload
 from flags.ruleset import Ruleset, user_of
 
 TARGET_RATIO = 2.0
-_FLAG = {
+_FLAG: Mapping[str, Any] = {
     "name": "New Feature",
     "key": "new_feature",
     "type": "boolean",
@@ -35,6 +35,12 @@ _FLAG = {
     ],
     "rolloutPercentage": 50,
     "createdBy": "admin",
+}
+_SPLIT: Mapping[str, Any] = {
+    **_FLAG,
+    "type": "string",
+    "value": "a",
+    "variants": [{"key": "a", "weight": 20}, {"key": "b", "weight": 30}, {"key": "c", "weight": 50}],
 }
 _USERS = 4000
 _COUNTRIES = ("US", "US", "US", "DE")
@@ -90,24 +96,24 @@ def compare(name: str, ours: Work, theirs: Work, rounds: int) -> Comparison:
     return Comparison(name, *times)
 
 
-def one_flag(rounds: int) -> Comparison:
+def one_flag(name: str, definition: Mapping[str, Any], rounds: int) -> Comparison:
     """One flag for each user, from the attributes that came with the request."""
     now = datetime.now(UTC)
-    rules = Ruleset([decode_flag(_FLAG)])
+    rules = Ruleset([decode_flag(definition)])
     client = GrowthBook(features=payload(rules, now, now)["features"])
-    everybody = users()
+    everybody, key = users(), definition["key"]
 
     def ours() -> list[Any]:
-        return [rules.evaluate("new_feature", user_of(None, one), now).value for one in everybody]
+        return [rules.evaluate(key, user_of(None, one), now).value for one in everybody]
 
     def theirs() -> list[Any]:
         answers = []
         for one in everybody:
             client.set_attributes(one)
-            answers.append(client.eval_feature("new_feature").value)
+            answers.append(client.eval_feature(key).value)
         return answers
 
-    return compare("one flag, two conditions and a rollout", ours, theirs, rounds)
+    return compare(name, ours, theirs, rounds)
 
 
 def hundred_flags(rounds: int) -> Comparison:
@@ -136,7 +142,11 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args()
     logging.getLogger("growthbook").setLevel(logging.ERROR)
-    comparisons = [one_flag(options.rounds), hundred_flags(options.rounds)]
+    comparisons = [
+        one_flag("one flag, two conditions and a rollout", _FLAG, options.rounds),
+        one_flag("the same with three variants", _SPLIT, options.rounds),
+        hundred_flags(options.rounds),
+    ]
     print(*(one.line() for one in comparisons), sep="\n")
     print(f"target: at least {TARGET_RATIO:g} x")
     return 1 if any(one.ratio < TARGET_RATIO for one in comparisons) else 0

@@ -24,6 +24,7 @@ _EXPERIMENT_MEMBERS = (
     "coverage", "weights", "hashAttribute", "fallbackAttribute", "disableStickyBucketing", "bucketVersion",
     "minBucketVersion", "namespace", "meta", "ranges", "name", "phase", "seed", "hashVersion", "filters", "condition",
 )  # fmt: skip
+_MEMBERS_WITH_ZERO = frozenset({"coverage", "bucketVersion", "minBucketVersion"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +176,7 @@ class Features:
         if not rule.get("variations"):
             return lambda _, __: None
         experiment = {"key": rule.get("key") or key, "variations": rule["variations"]}
-        experiment |= {name: rule[name] for name in _EXPERIMENT_MEMBERS if rule.get(name) is not None}
+        experiment |= {name: rule[name] for name in _EXPERIMENT_MEMBERS if _is_said(name, rule.get(name))}
         # Condition and filters are the rule's: they are looked at before the experiment.
         tested = {name: one for name, one in experiment.items() if name not in ("condition", "filters")}
         run = compile_experiment(tested, key, self)
@@ -187,6 +188,11 @@ class Features:
             return FeatureResult(result.value, "experiment", rule_id, experiment, result)
 
         return decide
+
+
+def _is_said(name: str, value: Any) -> bool:
+    """Whether a member of a rule becomes one of its experiment: what is 0, false or empty text says nothing mostly."""
+    return value is not None and (name in _MEMBERS_WITH_ZERO or isinstance(value, list | Mapping) or bool(value))
 
 
 def _depth(trail: Trail) -> int:

@@ -147,6 +147,20 @@ def test_rules_split_by_another_attribute_and_by_any_range() -> None:
     assert features.evaluate("f", User({"id": "1"})).value is False
 
 
+def test_user_who_is_not_held_out_goes_on_to_the_next_rule() -> None:
+    holdout = {"key": "h", "hashVersion": 2, "variations": [0, 1], "coverage": 1, "disableStickyBucketing": False}
+    meta = [{"key": "held"}, {"key": "passed", "passthrough": True}]
+    rules = [{**holdout, "weights": [0.1, 0.9], "meta": meta}, {"force": 2}]
+    features = Features({"f": {"defaultValue": -1, "rules": rules}})
+
+    results = [features.evaluate("f", User({"id": str(one)})) for one in range(1, 500)]
+
+    held = next(one for one in results if one.value == 0)
+    assert {one.value for one in results} == {0, 2}
+    assert held.document()["experimentResult"]["key"] == "held"
+    assert set(held.document()["experiment"]) == {"key", "variations", "weights", "meta", "hashVersion", "coverage"}
+
+
 @pytest.mark.parametrize(
     ("value", "is_on"),
     [(None, False), (0, False), ("", False), (float("nan"), False), ([], True), ({}, True), (1, True)],

@@ -1,6 +1,7 @@
 """Buckets: the specification's cases, and what a million users make of them."""
 
 import string
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ def rounded(ranges: Any) -> list[list[float]]:
     return [[round(bound, 6) for bound in one] for one in ranges]
 
 
+@lru_cache(maxsize=2)
 def buckets(seed: str, count: int = USERS) -> np.ndarray:
     """The buckets of users in ten-thousandths."""
     return np.fromiter((round((bucket_of(seed, f"user-{one}", 2) or 0) * 10_000) for one in range(count)), int, count)
@@ -102,15 +104,18 @@ def test_a_namespace_is_independent_of_the_flags_in_it() -> None:
     assert p_of_independence(table) > LOWEST_P
 
 
-def test_raising_coverage_moves_nobody_out() -> None:
-    users = [bucket_of("flag", f"user-{one}", 2) or 0 for one in range(10_000)]
+@pytest.mark.parametrize("weights", [[1.0], [0.5, 0.5], [0.2, 0.3, 0.5]], ids=len)
+def test_raising_coverage_moves_none_of_a_million_users_out(weights: list[float]) -> None:
+    users = buckets("flag") / 10_000
+    before = np.full(USERS, -1)
 
-    for count in (1, 2, 3):
-        before = [-1] * len(users)
-        for step in range(21):
-            after = [choose_variation(one, bucket_ranges(count, step / 20)) for one in users]
-            assert all(old in (-1, new) for old, new in zip(before, after, strict=True))
-            before = after
+    for coverage in (0, 0.0001, 0.01, 0.1, 0.25, 0.333, 0.5, 0.75, 0.9999, 1):
+        after = np.full(USERS, -1)
+        for index, (low, high) in enumerate(bucket_ranges(len(weights), coverage, weights)):
+            after[(low <= users) & (users < high)] = index
+        assert np.all((before == -1) | (before == after))
+        assert abs(np.mean(after >= 0) - coverage) < 0.002
+        before = after
 
 
 @given(
