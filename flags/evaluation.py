@@ -38,6 +38,7 @@ class Evaluation:
 
     key: str
     value: Any
+    """JSON. Shared with other answers: not to be changed."""
     variant: str | None
     """Name of the value: the variant's key, on or off for a boolean, None where it has no name."""
     reason: Reason
