@@ -8,6 +8,7 @@ WORKDIR /srv/analytics
 
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY warehouse warehouse
+COPY flags flags
 COPY ingest_api ingest_api
 COPY dagster_project dagster_project
 COPY local_stack local_stack

@@ -1,0 +1,156 @@
+"""How much faster a flag is evaluated here than by the `growthbook` package, with the same flags and users.
+
+In one process: the flag has two conditions and a rollout, every evaluation is for another user than the one before. The
+two take turns, so that what else runs on the machine slows both; the answers must be equal.
+
+Run: python -m benchmarks.flags [--rounds 15]
+"""
+
+import argparse
+import logging
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from growthbook import GrowthBook
+
+from flags.codec import decode_flag
+from flags.growthbook import payload
+from flags.ruleset import Ruleset, user_of
+
+TARGET_RATIO = 2.0
+_FLAG: Mapping[str, Any] = {
+    "name": "New Feature",
+    "key": "new_feature",
+    "type": "boolean",
+    "isEnabled": True,
+    "value": True,
+    "conditions": [
+        {"attribute": "country", "operator": "equals", "value": "US"},
+        {"attribute": "plan", "operator": "in", "value": ["premium", "pro"]},
+    ],
+    "rolloutPercentage": 50,
+    "createdBy": "admin",
+}
+_SPLIT: Mapping[str, Any] = {
+    **_FLAG,
+    "type": "string",
+    "value": "a",
+    "variants": [{"key": "a", "weight": 20}, {"key": "b", "weight": 30}, {"key": "c", "weight": 50}],
+}
+_USERS = 4000
+_COUNTRIES = ("US", "US", "US", "DE")
+_PLANS = ("premium", "pro", "free")
+
+Work = Callable[[], list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One piece of work done by both, in turns."""
+
+    name: str
+    ours_microseconds: list[float]
+    theirs_microseconds: list[float]
+    """Of each round, for one evaluation."""
+
+    @property
+    def ratio(self) -> float:
+        """How many times as long theirs takes, in the median of the rounds."""
+        pairs = zip(self.theirs_microseconds, self.ours_microseconds, strict=True)
+        return statistics.median(theirs / ours for theirs, ours in pairs)
+
+    def line(self) -> str:
+        """The figures."""
+        ours, theirs = (statistics.median(one) for one in (self.ours_microseconds, self.theirs_microseconds))
+        return f"{self.name}: {ours:.2f} us, growthbook {theirs:.2f} us, {self.ratio:.1f} x"
+
+
+def users() -> list[dict[str, Any]]:
+    """Attributes of users: three of four are in the country, two of three have the plan."""
+    return [
+        {"id": f"user-{one}", "country": _COUNTRIES[one % 4], "plan": _PLANS[one % 3], "age": one % 80}
+        for one in range(_USERS)
+    ]
+
+
+def compare(name: str, ours: Work, theirs: Work, rounds: int) -> Comparison:
+    """Let both do their work in turns; each first in every other round.
+
+    Raises:
+        AssertionError: their answers differ.
+    """
+    if ours() != theirs():
+        raise AssertionError(f"{name}: the answers differ")
+    times: tuple[list[float], list[float]] = ([], [])
+    works = (ours, theirs)
+    for number in range(rounds):
+        for index in (0, 1) if number % 2 else (1, 0):
+            begin = time.perf_counter()
+            count = len(works[index]())
+            times[index].append((time.perf_counter() - begin) / count * 1e6)
+    return Comparison(name, *times)
+
+
+def one_flag(name: str, definition: Mapping[str, Any], rounds: int) -> Comparison:
+    """One flag for each user, from the attributes that came with the request."""
+    now = datetime.now(UTC)
+    rules = Ruleset([decode_flag(definition)])
+    client = GrowthBook(features=payload(rules, now, now)["features"])
+    everybody, key = users(), definition["key"]
+
+    def ours() -> list[Any]:
+        return [rules.evaluate(key, user_of(None, one), now).value for one in everybody]
+
+    def theirs() -> list[Any]:
+        answers = []
+        for one in everybody:
+            client.set_attributes(one)
+            answers.append(client.eval_feature(key).value)
+        return answers
+
+    return compare(name, ours, theirs, rounds)
+
+
+def hundred_flags(rounds: int) -> Comparison:
+    """A hundred flags of this shape for each user."""
+    now = datetime.now(UTC)
+    rules = Ruleset([decode_flag({**_FLAG, "key": f"feature_{one}"}) for one in range(100)])
+    client = GrowthBook(features=payload(rules, now, now)["features"])
+    some = users()[: _USERS // 100]
+
+    def ours() -> list[Any]:
+        return [one.value for attributes in some for one in rules.evaluate_all(user_of(None, attributes), now)]
+
+    def theirs() -> list[Any]:
+        answers = []
+        for attributes in some:
+            client.set_attributes(attributes)
+            answers += [client.eval_feature(key).value for key in rules.flags]
+        return answers
+
+    return compare("one of a hundred such flags", ours, theirs, rounds)
+
+
+def main() -> int:
+    """Measure and print; the exit code is 1 when the target is missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=15)
+    options = parser.parse_args()
+    logging.getLogger("growthbook").setLevel(logging.ERROR)
+    comparisons = [
+        one_flag("one flag, two conditions and a rollout", _FLAG, options.rounds),
+        one_flag("the same with three variants", _SPLIT, options.rounds),
+        hundred_flags(options.rounds),
+    ]
+    print(*(one.line() for one in comparisons), sep="\n")
+    print(f"target: at least {TARGET_RATIO:g} x")
+    return 1 if any(one.ratio < TARGET_RATIO for one in comparisons) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
