@@ -28,14 +28,14 @@ down: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(if $(BROWSER),,@echo "No Chromium here: the journeys through a browser are left out (Debian package: chromium).")
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(if $(BROWSER),,-m "not browser") $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not style $(if $(BROWSER),,and not browser)" $(ARGS)
 
 # sqlfluff reads the SQL that dbt compiles, so it runs as a test, which has an engine to compile against.
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q tests/dbt/test_style.py
+	$(BIN)/python -m pytest -q -m style --timeout 900 tests/dbt/test_style.py
 
 # Compare the marts with the reference answers of real data sets; DATA names their folder, ONLY some of them.
 verify: $(INSTALLED)

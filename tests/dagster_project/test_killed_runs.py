@@ -10,11 +10,11 @@ from warehouse.config import WarehouseSettings
 
 
 @pytest.mark.timeout(1200)
-def test_marts_equal_a_rebuild_after_runs_were_killed_at_random_moments(
+def test_marts_equal_a_rebuild_after_a_run_was_killed_at_a_random_moment(
     warehouse: Client, warehouse_settings: WarehouseSettings, tmp_path: Path
 ) -> None:
-    outcome = trial(warehouse, Pipeline(warehouse_settings, tmp_path), kills=2, events=400, seed=7)
+    outcome = trial(warehouse, Pipeline(warehouse_settings, tmp_path), kills=1, events=400, seed=7)
 
     assert outcome.different == []
     assert outcome.tables > 0
-    assert len(outcome.tables_done) == 2
+    assert len(outcome.tables_done) == 1

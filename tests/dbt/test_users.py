@@ -13,6 +13,7 @@ from tests.dbt.conftest import Dbt
 from warehouse.client import Client, connect
 
 COLUMNS = ["event_id", "event_name", "user_id", "anonymous_id", "occurred_at", "received_at", "properties"]
+USERS, CREDIT = ("users", "user_days"), ("attribution_daily", "acquisition_daily")
 SPRING = "/shoes?utm_source=news&utm_medium=email&utm_campaign=spring"
 
 
@@ -34,9 +35,10 @@ def event(name: str, sender: tuple[str, str], moment: str, **properties: Any) ->
     return [f"{name} {sender} {moment}", name, *sender, at, at, json.dumps(properties)]
 
 
-def build(dbt: Dbt, client: Client, *events: list[Any]) -> None:
+def build(dbt: Dbt, client: Client, marts: tuple[str, ...], *events: list[Any]) -> None:
+    """Let events arrive, and build these marts with what stands before them."""
     client.insert("events", events, column_names=COLUMNS, database=dbt.settings.database("raw"))
-    dbt("build", "--exclude-resource-type", "unit_test")
+    dbt("build", "--select", *(f"+{mart}" for mart in marts), "--exclude-resource-type", "unit_test")
 
 
 def rows(dbt: Dbt, client: Client, table: str, columns: str) -> list[tuple[Any, ...]]:
@@ -48,6 +50,7 @@ def test_user_takes_over_the_life_of_the_device(dbt: Dbt, client: Client) -> Non
     build(
         dbt,
         client,
+        USERS,
         event("page_view", ("", "phone"), "2026-01-20T10:00", url=f"https://shop.example{SPRING}"),
         event("page_view", ("", "tablet"), "2026-02-01T10:00", page="/"),
     )
@@ -56,6 +59,7 @@ def test_user_takes_over_the_life_of_the_device(dbt: Dbt, client: Client) -> Non
     build(
         dbt,
         client,
+        USERS,
         event("identify", ("ann", "phone"), "2026-02-10T10:00", email="ann@shop.example", plan="free", age=30),
         event("$set", ("ann", ""), "2026-02-10T10:01", **{"$set": {"plan": "paid", "age": None}}),
         event("purchase", ("ann", ""), "2026-02-10T10:02", revenue="19.99", currency="EUR", order_id="o1"),
@@ -79,13 +83,14 @@ def test_visit_before_the_sign_up_gets_its_credit(dbt: Dbt, client: Client) -> N
     build(
         dbt,
         client,
+        CREDIT,
         event("page_view", ("", "phone"), "2026-01-20T10:00", url=f"https://shop.example{SPRING}"),
         event("purchase", ("ann", ""), "2026-02-10T10:02", revenue="19.99", currency="EUR", order_id="o1"),
     )
     credits_of = "attribution_model, channel, utm_campaign, attributed_order_count, attributed_revenue_amount"
     before = rows(dbt, client, "attribution_daily", credits_of)
 
-    build(dbt, client, event("identify", ("ann", "phone"), "2026-02-11T10:00"))
+    build(dbt, client, CREDIT, event("identify", ("ann", "phone"), "2026-02-11T10:00"))
 
     whole, amount = Decimal(1), Decimal("19.99")
     models = ("first_touch", "last_touch", "linear", "position_based")
@@ -123,7 +128,7 @@ def test_hostile_traits_do_not_stop_the_build(dbt: Dbt, client: Client) -> None:
     at = datetime(2026, 2, 1, tzinfo=UTC)
     events = [[f"e{n}", "identify", f"user{n}", "", at, at, text] for n, text in enumerate(HOSTILE)]
 
-    build(dbt, client, *events)
+    build(dbt, client, USERS, *events)
 
     counts = "count(), countIf(isValidJSON(properties)), countIf(isValidUTF8(properties))"
     assert rows(dbt, client, "users", counts) == [(len(HOSTILE),) * 3]

@@ -210,8 +210,30 @@ class Streams:
     arrivals: list[list[Arrival]]
 
 
+def _longest_visit(number: int) -> list[Arrival]:
+    """A client session with a silence that is just short enough: too rare to be drawn each time."""
+    seen = Arrival(
+        batch=0,
+        rank=0,
+        event_id=f"{OURS}e0",
+        event_name="page_view",
+        user_id=USERS[0],
+        anonymous_id="",
+        session_id="c1",
+        occurred_at=MIDNIGHTS[0],
+        properties="{}",
+        context="{}",
+        device_type="desktop",
+        country="DE",
+        is_bot=False,
+        received_at=MIDNIGHTS[0] + timedelta(days=60),
+    )
+    again = replace(seen, batch=1, event_id=f"{OURS}e1", occurred_at=seen.occurred_at + timedelta(seconds=86_400))
+    return [seen.of_stream(number), again.of_stream(number)]
+
+
 def drawn_streams(count: int, of_seed: int) -> Streams:
-    """The same streams for the same seed."""
+    """Streams of this seed. Hypothesis also draws constants of the modules that are loaded: others with other tests."""
     streams = Streams(of_seed, [])
 
     @seed(of_seed)
@@ -228,6 +250,7 @@ def drawn_streams(count: int, of_seed: int) -> Streams:
         streams.arrivals.append([arrival.of_stream(number) for arrival in _arrivals(*stream)])
 
     draw()
+    streams.arrivals.append(_longest_visit(count))
     return streams
 
 

@@ -68,7 +68,7 @@ def test_streams_hold_late_repeated_and_contradicted_events_and_refunds_before_t
     times = {(arrival.event_id, arrival.occurred_at) for arrival in arrivals}
     refunds = [event for event in right.events if event.revenue_kind == "refund"]
 
-    assert len(streams.arrivals) == STREAMS
+    assert len(streams.arrivals) > STREAMS
     assert len(first_batch) < len(times) < len(arrivals)
     first_sales = {key: order.first for key, order in orders(right).items()}
     assert any(event.day < first_sales.get((event.order_id, event.currency), event).day for event in refunds)

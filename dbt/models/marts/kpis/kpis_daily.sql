@@ -1,34 +1,36 @@
 {%- set upstreams = ['sessions_daily', 'events_daily', 'active_users_daily', 'revenue_daily', 'funnels'] -%}
+{%- set windowed = ['weekly_active_users', 'monthly_active_users', 'stickiness'] -%}
 {%- set former_values = {'value_week_before': 7, 'value_4_weeks_before': 28, 'value_52_weeks_before': 364} %}
 
 {{
     config(
         order_by=['kpi_date', 'metric', 'currency', 'dimension', 'dimension_value'],
         partition_by='toYYYYMM(kpi_date)',
-        post_hook="{{ commit_watermark(
-            ['sessions_daily', 'events_daily', 'active_users_daily', 'revenue_daily', 'funnels']
-        ) }}"
+        post_hook="{{ commit_watermark(['sessions_daily', 'events_daily', 'active_users_daily', 'revenue_daily', 'funnels']) }}"
     )
 }}
 
 -- depends_on: {{ ref('int_visitor_days') }}, {{ ref('int_sessions') }}, {{ ref('int_funnel_visitors') }}
 
-with
+with calendar as (select *, activity_date as kpi_date from {{ ref('active_users_daily') }}),
 
-calendar as (select *, activity_date as kpi_date from {{ ref('active_users_daily') }}),
-
+-- As one value, which is computed once, however often it is asked for.
 changed as (
-    select kpi_date
-    from calendar
-    {% if is_incremental() %}
-        where
-            kpi_date in {{ changed_days('int_visitor_days', 'activity_date') }}
-            or kpi_date in {{ changed_days('int_sessions', 'session_date') }}
-            or kpi_date in {{ changed_days('int_funnel_visitors', 'entry_date') }}
-            or kpi_date in (select revenue_date from {{ ref('revenue_daily') }} where refreshed_at > {{ low_watermark() }})
-            or kpi_date not in (select kpi_date from {{ this }})
-    {% endif %}
+    select arrayJoin((
+        select groupUniqArray(kpi_date) from calendar
+        {% if is_incremental() %}
+            where
+                kpi_date in {{ changed_days('int_visitor_days', 'activity_date') }}
+                or kpi_date in {{ changed_days('int_sessions', 'session_date') }}
+                or kpi_date in {{ changed_days('int_funnel_visitors', 'entry_date') }}
+                or kpi_date in (select revenue_date from {{ ref('revenue_daily') }} where refreshed_at > {{ low_watermark() }})
+                or kpi_date not in (select kpi_date from {{ this }})
+        {% endif %}
+    )) as kpi_date
 ),
+
+-- A day of activity counts in the windows of the 29 days after it as well.
+touched as (select distinct arrayJoin({{ dates_between('kpi_date', 'kpi_date + 29') }}) as kpi_date from changed),
 
 -- What the metrics of a day are the sums of: metric, currency, numerator and, for a quotient, denominator.
 parts as (
@@ -49,14 +51,13 @@ parts as (
     from calendar
     where kpi_date in (select kpi_date from changed)
     union all
-    -- A day of activity counts in the windows of the 29 days after it as well.
     select kpi_date, '', '', arrayJoin([
         ('weekly_active_users', '', weekly_active_users, null),
         ('monthly_active_users', '', monthly_active_users, null),
         ('stickiness', '', daily_active_users, monthly_active_users)
     ])
     from calendar
-    where kpi_date in (select arrayJoin({{ dates_between('kpi_date', 'kpi_date + 29') }}) from changed)
+    where kpi_date in (select kpi_date from touched)
     union all
     select event_date, '', '', ('events', '', event_count, null)
     from {{ ref('events_daily') }}
@@ -109,7 +110,7 @@ sums as (
 due as (
     select kpi_date
     from calendar
-    where kpi_date in (select kpi_date + arrayJoin([0, {{ former_values.values() | join(', ') }}]) from sums)
+    where kpi_date in (select kpi_date + arrayJoin([0, {{ former_values.values() | join(', ') }}]) from touched)
 ),
 
 figures as (
@@ -123,12 +124,11 @@ figures as (
     left join {{ ref('metric_catalog') }} as metric_catalog on sums.metric = metric_catalog.metric
     {% if is_incremental() %}
         union all
-        select * except ({{ former_values | join(', ') }}, refreshed_at)
-        from {{ this }}
+        select * except ({{ former_values | join(', ') }}, refreshed_at) from {{ this }}
         where
             kpi_date in (select kpi_date - arrayJoin([0, {{ former_values.values() | join(', ') }}]) from due)
             and kpi_date not in (select kpi_date from changed)
-            and (kpi_date, metric) not in (select kpi_date, metric from sums)
+            and not (metric in ({{ quoted(windowed) }}) and kpi_date in (select kpi_date from touched))
     {% endif %}
 ),
 
