@@ -17,10 +17,6 @@
     + (['campaign_number'] if var('session_split_on_campaign_change') else []) %}
 {%- set origin = ['utm_source', 'utm_medium', 'utm_campaign', 'click_id', 'referrer_host'] %}
 {%- set device = ['source', 'country', 'device_type', 'os_name', 'browser_name'] %}
-{%- set in_stream -%}
-    partition by visitor_id, client_session_id order by occurred_at, event_id
-    rows between unbounded preceding and current row
-{%- endset %}
 
 with
 
@@ -83,14 +79,8 @@ events as (
         {% endif %}
 ),
 
-separated as (
-    select *, occurred_at > lagInFrame(occurred_at, 1, occurred_at) over ({{ in_stream }})
-    + {{ session_gap('client_session_id') }} as is_run_start
-    from events
-),
-
 numbered as (
-    {% set runs %}select *, sum(is_run_start) over ({{ in_stream }}) as run_number from separated{% endset %}
+    {% set runs = runs_numbered_by_window() if is_update else runs_numbered_by_start() %}
     {{ campaigns_numbered(runs) if var('session_split_on_campaign_change') else runs }}
 ),
 
@@ -118,7 +108,9 @@ sessions as (
         if(is_mixed, 0, sumIf(coalesce(revenue_amount, 0), revenue_kind = 'sale')) as revenue_amount,
         toLowCardinality(if(is_mixed, 'mixed', anyIf(currency, revenue_kind = 'sale'))) as currency,
         argMin(({{ device | join(', ') }}), (occurred_at, event_id)) as first_event,
-        argMinIf(({{ origin | join(', ') }}), (occurred_at, event_id), concat({{ origin | join(', ') }}, page) != '') as entry
+        argMinIf(
+            ({{ origin | join(', ') }}), (occurred_at, event_id), {{ origin | join(" != '' or ") }} != '' or page != ''
+        ) as entry
     from numbered
     group by {{ (['visitor_id', 'client_session_id', 'run_number'] + splits) | join(', ') }}
     {{ 'window whole_run as (partition by visitor_id, client_session_id, run_number)' if splits }}
