@@ -1,4 +1,4 @@
-"""sqlfluff over the SQL that dbt compiles: what runs, in both of its forms. `make lint` runs it, `make test` does not."""
+"""sqlfluff over the SQL that dbt compiles, in both of its forms. `make lint` runs it, `make test` does not."""
 
 import subprocess
 import sys

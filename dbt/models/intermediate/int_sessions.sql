@@ -79,6 +79,14 @@ events as (
         {% endif %}
 ),
 
+{% if not is_update %}
+    moments as (
+        select visitor_id, client_session_id, arraySort(groupUniqArray(occurred_at)) as moments
+        from events
+        group by visitor_id, client_session_id
+    ),
+    run_starts as ({{ run_starts() }}),
+{% endif %}
 numbered as (
     {% set runs = runs_numbered_by_window() if is_update else runs_numbered_by_start() %}
     {{ campaigns_numbered(runs) if var('session_split_on_campaign_change') else runs }}
