@@ -29,6 +29,7 @@ _MEANING = {
     401: "No valid credential",
     403: "The credential does not allow this",
     404: "There is nothing of this name",
+    409: "What is stored has changed meanwhile, or stands in the way",
     503: "Something needed is away; try again after `Retry-After` seconds",
 }
 

@@ -1,0 +1,106 @@
+"""Answers of flags as JSON, encoded once, and how often each was given.
+
+The answers of a flag are few: what is kept beside each is found by the identity of the object, which costs less than
+encoding it again. The counts go into the event stream every few seconds and end up in `raw.flag_evaluations`.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+
+import msgspec
+
+from flags.evaluation import Evaluation
+from ingest_api.errors import ApiError
+from ingest_api.events.entries import Rows
+from ingest_api.events.stream import EventStream
+from warehouse.raw_events import FlagEvaluationCount
+
+_FLUSH_SECONDS = 10.0
+# Each edit of a flag brings new ones.
+_MOST_KEPT = 20_000
+_LONGEST_ANSWER = 256
+
+_encoder = msgspec.json.Encoder()
+
+
+class _Given:
+    """One answer: it, its JSON, and how often it was given since the last flush."""
+
+    __slots__ = ("count", "evaluation", "json", "member")
+
+    def __init__(self, evaluation: Evaluation) -> None:
+        self.evaluation = evaluation
+        self.json = _encoder.encode(evaluation.document())
+        self.member = _encoder.encode(evaluation.key) + b":" + self.json
+        self.count = 0
+
+
+class Tally:
+    """Encodes and counts the answers of one process. For one event loop."""
+
+    def __init__(self, stream: EventStream, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._stream = stream
+        self._now = now
+        self._since = now()
+        self._given: dict[int, _Given] = {}
+
+    def encoded(self, evaluation: Evaluation) -> bytes:
+        """The answer as JSON; counts it."""
+        return self._counted(evaluation).json
+
+    def members(self, evaluations: Iterable[Evaluation]) -> bytes:
+        """The answers as members of a JSON object, by key of the flag; counts them."""
+        return b",".join([self._counted(one).member for one in evaluations])
+
+    def _counted(self, evaluation: Evaluation) -> _Given:
+        given = self._given.get(id(evaluation))
+        if given is None:
+            given = _Given(evaluation)
+            if evaluation.error is None:
+                if len(self._given) >= _MOST_KEPT:
+                    self.flush()
+                    self._given.clear()
+                # It keeps the evaluation, so that no other object gets its identity.
+                self._given[id(evaluation)] = given
+        given.count += 1
+        return given
+
+    async def keep_flushing(self) -> None:
+        """Hand the counts to the event stream every few seconds until cancelled."""
+        while True:
+            await asyncio.sleep(_FLUSH_SECONDS)
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand the counts to the event stream. While it takes nothing, they wait for the next time."""
+        now = self._now()
+        counted = [one for one in self._given.values() if one.count]
+        if not counted:
+            self._since = now
+            return
+        lines = _encoder.encode_lines([self._row(one, now) for one in counted])
+        try:
+            stored = self._stream.append(Rows(flag_evaluations=lines))
+        except ApiError:
+            return
+        # Nobody waits for it: how often a flag was asked for is worth no retry.
+        stored.add_done_callback(lambda outcome: outcome.exception())
+        for one in counted:
+            one.count = 0
+        self._since = now
+
+    def _row(self, given: _Given, now: datetime) -> FlagEvaluationCount:
+        evaluation = given.evaluation
+        return FlagEvaluationCount(
+            count_id=str(uuid.uuid4()),
+            flag_key=evaluation.key,
+            version=evaluation.version,
+            variant=evaluation.variant or "",
+            answer=_encoder.encode(evaluation.value).decode()[:_LONGEST_ANSWER],
+            reason=evaluation.reason.value,
+            evaluation_count=given.count,
+            first_at=self._since,
+            last_at=now,
+        )
