@@ -4,24 +4,30 @@ A change is judged by a snapshot of all definitions. One script compares the sna
 raises the number, appends the rows of the audit trail to the event stream and tells every API process: nothing can come
 between these steps, and a change that was judged by an old snapshot does nothing.
 
-A Valkey that has lost its data has no epoch. Nothing can be written then until `restore` has put back what the warehouse
-and the API processes still know, under a new epoch.
+A Valkey that has lost its data has no epoch. Nothing can be written then until `restore` has put back what the
+warehouse and the API processes still know, under a new epoch.
 """
 
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
 _COMMIT = """
-if redis.call('HGET', KEYS[3], 'epoch') ~= ARGV[3] or redis.call('HGET', KEYS[3], 'version') ~= ARGV[4] then return 0 end
+local seen = redis.call('HMGET', KEYS[3], 'epoch', 'version')
+if seen[1] ~= ARGV[3] or seen[2] ~= ARGV[4] then return 0 end
 local rows = {}
 for i = 5, #ARGV, 4 do
-  if ARGV[i + 2] == '' then redis.call('HDEL', KEYS[1], ARGV[i]) else redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 2]) end
+  if ARGV[i + 2] == '' then
+    redis.call('HDEL', KEYS[1], ARGV[i])
+  else
+    redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 2])
+  end
   redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
   redis.call('LPUSH', ARGV[2] .. ARGV[i], ARGV[i + 3])
   redis.call('LTRIM', ARGV[2] .. ARGV[i], 0, 99)
@@ -44,8 +50,9 @@ for i = 5, #ARGV, 4 do
   if ARGV[i + 3] ~= '' then rows[#rows + 1] = ARGV[i + 3] end
 end
 if #rows > 0 then redis.call('XADD', KEYS[4], '*', 'n', '0', 'definition_changes', table.concat(rows)) end
-local now = redis.call('TIME')
-redis.call('HSET', KEYS[3], 'epoch', ARGV[3], 'version', ARGV[4], 'updated_ms', now[1] * 1000 + math.floor(now[2] / 1000))
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('HSET', KEYS[3], 'epoch', ARGV[3], 'version', ARGV[4], 'updated_ms', now)
 redis.call('PUBLISH', ARGV[1], ARGV[4])
 return 1
 """
@@ -101,7 +108,8 @@ class DefinitionStore:
 
     async def marks(self) -> tuple[str, int]:
         """Epoch and version of the snapshot; an empty epoch when Valkey has lost it."""
-        epoch, version = await self._valkey.hmget(self._keys[2], ["epoch", "version"])
+        marks: list[Any] = await self._valkey.hmget(self._keys[2], ["epoch", "version"])
+        epoch, version = marks
         return (epoch.decode(), int(version)) if epoch else ("", 0)
 
     async def snapshot(self) -> Snapshot:
@@ -147,7 +155,7 @@ class DefinitionStore:
 
     async def recent_changes(self, name: str) -> list[bytes]:
         """The last hundred rows of the audit trail of one definition, the newest first."""
-        rows: list[bytes] = await self._valkey.lrange(self._history + name, 0, -1)
+        rows: list[Any] = await self._valkey.lrange(self._history + name, 0, -1)
         return rows
 
     def subscription(self) -> PubSub:

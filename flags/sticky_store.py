@@ -1,6 +1,6 @@
 """Sticky buckets in Valkey: what users were assigned, for as long as they keep coming."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -20,7 +20,7 @@ class StickyStore:
         self._valkey = valkey
         self._prefix = f"{{{environment}}}:sticky:"
 
-    async def load(self, attributes: dict[str, Any], names: Iterable[str]) -> StickyBuckets:
+    async def load(self, attributes: Mapping[str, Any], names: Iterable[str]) -> StickyBuckets:
         """What is known of a user by the attributes of these names."""
         keys = [document_key(name, text) for name in names if (text := hash_text(attributes.get(name)))]
         if not keys:

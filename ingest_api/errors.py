@@ -163,9 +163,9 @@ class AccessUnverifiable(Unavailable):
 
 
 class DefinitionsAway(Unavailable):
-    """Definitions cannot be changed now; they are still evaluated."""
+    """Definitions cannot be changed now, or were never read; what was read once is still evaluated."""
 
-    code, title = "definitions_unavailable", "Definitions cannot be changed now"
+    code, title = "definitions_unavailable", "Definitions are not available now"
 
 
 class MartsNotBuilt(Unavailable):

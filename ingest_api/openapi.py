@@ -34,6 +34,17 @@ _MEANING = {
 }
 
 
+def without_references(schema: Any, definitions: Mapping[str, Any]) -> Any:
+    """A JSON Schema that can stand anywhere in the document: the definition in the place of each `$ref`."""
+    if isinstance(schema, list):
+        return [without_references(one, definitions) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return without_references(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    return {name: without_references(one, definitions) for name, one in schema.items() if name != "discriminator"}
+
+
 def install(app: FastAPI, raw_paths: Mapping[str, Any]) -> None:
     """Give `app` its `/openapi.json`, with the paths of raw ASGI routes merged in, and `/docs`.
 

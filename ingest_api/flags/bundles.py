@@ -89,7 +89,8 @@ def read_bundle(bundle: Mapping[str, Any]) -> list[Definition]:
                 problems += [_within(one, f"{member}[{index}]") for one in error.problems]
     names = [name_of(kind_of(one), one.key) for one in read]
     problems += [
-        Problem("", "duplicate", f"{name} is there twice.") for name in sorted({one for one in names if names.count(one) > 1})
+        Problem("", "duplicate", f"{name} is there twice.")
+        for name in sorted({one for one in names if names.count(one) > 1})
     ]
     if problems:
         raise DefinitionInvalid(problems)

@@ -20,9 +20,7 @@ class Author:
     comment: str = ""
 
 
-def change_row(
-    name: str, action: str, author: Author, before: bytes, after: Revision, now: datetime
-) -> bytes:
+def change_row(name: str, action: str, author: Author, before: bytes, after: Revision, now: datetime) -> bytes:
     """The row of `raw.definition_changes` for a definition that becomes `after`."""
     kind, _, key = name.partition(":")
     change = DefinitionChange(

@@ -1,8 +1,8 @@
 """The definitions as one API process knows them: a copy in memory, compiled, that follows Valkey.
 
-A change reaches the copy by a message; should one be missed, by the number of the snapshot, which is asked for again and
-again. While Valkey is away the copy goes on answering, and says how old it is. A Valkey that has lost its data gets back
-what the warehouse and this copy know.
+A change reaches the copy by a message; should one be missed, by the number of the snapshot, which is asked for again
+and again. While Valkey is away the copy goes on answering, and says how old it is. A Valkey that has lost data gets
+back what the warehouse and this copy know.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from flags.model import Flag, Segment
 from flags.problems import DefinitionInvalid
 from flags.redis_store import LOST, DefinitionStore, Revision, Snapshot
 from flags.ruleset import Ruleset
-from ingest_api.errors import WarehouseAway
+from ingest_api.errors import DefinitionsAway, WarehouseAway
 from ingest_api.flags.change_log import ChangeLog
 from ingest_api.flags.changes import restored_row
 from warehouse.client import StatementRefused
@@ -79,6 +79,19 @@ class Definitions:
         """Whether the copy may be older than `FEATURE_FLAGS_CACHE_TTL` allows."""
         age = self.age_seconds
         return age is None or age > self._stale_after_seconds
+
+    @property
+    def ruleset(self) -> Ruleset:
+        """Flags and segments of the copy.
+
+        Raises:
+            DefinitionsAway: there never was one.
+        """
+        if not self.current.snapshot.epoch:
+            raise DefinitionsAway(
+                "This process has not read the definitions yet; neither Valkey nor ClickHouse has them."
+            )
+        return self.current.ruleset
 
     async def next_change(self) -> Copy:
         """Wait until there is another copy than now."""

@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 from ingest_api.camel_model import CamelModel
 from ingest_api.flags.change_log import LoggedChange
 from ingest_api.flags.scheduling import ScheduledChange
+from ingest_api.openapi import without_references
 
 FlagKind = Literal["boolean", "string", "number", "json"]
 _LONGEST_COMMENT = 1000
@@ -66,7 +67,7 @@ class FlagInput(CamelModel):
     variants: list[VariantDocument] = Field([], description="Values that users are split between, by weight")
     rules: list[dict[str, Any]] = Field([], description="Instead of the members above: the first that applies decides")
     prerequisites: list[dict[str, Any]] = Field([], description="Other flags and what they must be")
-    tags: list[str] = []
+    tags: list[str] = Field([], max_length=50)
     owner: str = ""
     description: str = ""
     hash_attribute: str = Field("id", description="Attribute that decides the bucket; `id` is the user id")
@@ -258,18 +259,8 @@ def _body(schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
 
 
 def _schema(model: type[BaseModel]) -> dict[str, Any]:
-    """A schema without references, so that it can stand anywhere in the document."""
     schema = model.model_json_schema(by_alias=True)
-    definitions = schema.pop("$defs", {})
-
-    def resolved(node: Any) -> Any:
-        if isinstance(node, dict):
-            if "$ref" in node:
-                return resolved(definitions[node["$ref"].rpartition("/")[2]])
-            return {name: resolved(value) for name, value in node.items()}
-        return [resolved(one) for one in node] if isinstance(node, list) else node
-
-    inlined: dict[str, Any] = resolved(schema)
+    inlined: dict[str, Any] = without_references(schema, schema.pop("$defs", {}))
     return inlined
 
 

@@ -62,9 +62,7 @@ class Editor:
         """
         for _ in range(_ATTEMPTS):
             copy, now = await self.current(), self._now()
-            revisions = {
-                one.name: _revision(copy, one, author, now) for one in judge(copy)
-            }
+            revisions = {one.name: _revision(copy, one, author, now) for one in judge(copy)}
             if not revisions:
                 return copy
             try:
@@ -72,7 +70,9 @@ class Editor:
                     await self._definitions.refresh()
                     return self._definitions.current
             except OutcomeUnknown as error:
-                raise DefinitionsAway("Valkey did not confirm the change. Read the definition to see whether it was made.") from error
+                raise DefinitionsAway(
+                    "Valkey did not confirm the change. Read the definition to see whether it was made."
+                ) from error
         raise Conflict("Others are changing definitions at the same time; try again.", code="busy")
 
     async def create(self, definition: Definition, author: Author) -> Copy:
@@ -173,8 +173,8 @@ def check_version(stored: Definition, expected: int | None) -> None:
     """Raise `Conflict` when the caller has seen another version than the stored one; None has seen none."""
     if expected is not None and expected != stored.version:
         raise Conflict(
-            f"{stored.key} is at version {stored.version} now, not {expected}: somebody changed it meanwhile. Read it and "
-            "make your change again.",
+            f"{stored.key} is at version {stored.version} now, not {expected}: somebody changed it meanwhile. "
+            "Read it and make your change again.",
             code="version_stale",
         )
 

@@ -1,15 +1,14 @@
 """What flags are for a user: from the definitions in memory, so that neither Valkey nor ClickHouse is asked.
 
-Only where an assignment is sticky is Valkey asked for what the user was assigned before; without an answer the user gets
-what the rules say today.
+Only where an assignment is sticky is Valkey asked for what the user was assigned before; without an answer the user
+gets what the rules say today.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 import structlog
@@ -19,7 +18,7 @@ from flags.evaluation import Evaluation
 from flags.experiments import User
 from flags.exposure import EVENT_NAME, ExposureWindow, exposure_properties, is_exposure, is_sampled
 from flags.hashing import hash_text
-from flags.ruleset import Ruleset, user_of
+from flags.ruleset import Ruleset
 from flags.specification import sticky_attributes
 from flags.sticky_store import StickyStore
 from ingest_api.errors import ApiError
@@ -58,11 +57,13 @@ class Evaluator:
         self._now = now
         self._sticky_of: tuple[Ruleset | None, frozenset[str]] = (None, frozenset())
 
-    async def evaluate(
-        self, user: User, keys: Iterable[str] | None, source: str, sender: Sender
-    ) -> list[Evaluation]:
-        """Each of these flags for the user, in their order; None are all of them."""
-        ruleset = self._definitions.current.ruleset
+    async def evaluate(self, user: User, keys: Iterable[str] | None, source: str, sender: Sender) -> list[Evaluation]:
+        """Each of these flags for the user, in their order; None are all of them.
+
+        Raises:
+            DefinitionsAway: this process has never seen the definitions.
+        """
+        ruleset = self._definitions.ruleset
         names = self._sticky_attributes(ruleset)
         if names:
             user = await self._with_sticky_buckets(user, names)
@@ -112,8 +113,6 @@ class Evaluator:
             return
         # The answer does not wait for it, and is right without it.
         stored.add_done_callback(lambda outcome: outcome.exception())
-
-
 
 
 def _exposure(user_id: str, answer: Evaluation, source: str, sender: Sender, received_at: datetime) -> RawEvent:

@@ -3,13 +3,13 @@
 from typing import Any
 
 import msgspec
+from redis.exceptions import RedisError
 
 from ingest_api.errors import DefinitionsAway, FieldError, InputInvalid, NotFound, WarehouseAway
 from ingest_api.flags.change_log import LoggedChange
 from ingest_api.flags.definitions import name_of
 from ingest_api.flags.flag_services import FlagServices
 from ingest_api.flags.listing import cursor_of, cursor_text
-from redis.exceptions import RedisError
 from warehouse.raw_events import DefinitionChange
 
 _NEWEST = 2**63

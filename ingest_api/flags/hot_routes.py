@@ -6,9 +6,10 @@ Their description in the OpenAPI document is `openapi.openapi_paths`.
 import hashlib
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from http import HTTPStatus
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -17,16 +18,17 @@ from flags.evaluation import ErrorCode, Evaluation
 from flags.ruleset import user_of
 from ingest_api.auth.principals import Principal
 from ingest_api.auth.roles import Permission
-from ingest_api.errors import ApiError, FieldError, InputInvalid, MethodNotAllowed, NotFound, problem_from
+from ingest_api.errors import FieldError, InputInvalid, MethodNotAllowed, NotFound, problem_from
 from ingest_api.events.bodies import ClientGone, read_body
 from ingest_api.events.cross_origin import Headers, headers_for_origin, preflight_headers
 from ingest_api.events.enrichment.senders import Sender
 from ingest_api.raw_answers import send_answer
 from ingest_api.services import Services, services_of
 
-ONE_PREFIX, ONE_SUFFIX = "/api/feature-flags/flags/", "/evaluate"
+ONE_PATH = "/api/feature-flags/flags/{key}/evaluate"
 ALL_PATH = "/api/feature-flags/evaluate"
-_MOST_KEYS = 1000
+_ONE_PREFIX, _ONE_SUFFIX = ONE_PATH.split("{key}")
+MOST_KEYS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +52,21 @@ class Answer:
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
-Route: TypeAlias = Callable[[Asked, Services], Awaitable[Answer]]
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One address."""
+
+    path: str
+    """As the OpenAPI document and the metrics name it."""
+    answer: Callable[[Asked, Services], Awaitable[Answer]]
+    """What answers a request that is authenticated and read."""
 
 
 class ForOne(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """Body of `POST /api/feature-flags/flags/{key}/evaluate`."""
 
     user_id: str | int | None = None
-    attributes: dict[str, Any] = {}
+    attributes: dict[str, Any] | None = None
 
 
 class ForAll(ForOne, rename="camel", forbid_unknown_fields=True):
@@ -67,6 +76,7 @@ class ForAll(ForOne, rename="camel", forbid_unknown_fields=True):
     """Which flags; null are all."""
 
 
+_Request = TypeVar("_Request", ForOne, ForAll)
 _for_one, _for_all = msgspec.json.Decoder(ForOne), msgspec.json.Decoder(ForAll)
 
 
@@ -88,6 +98,7 @@ class FlagRoutes:
         route, argument = found
         services = services_of(scope)
         headers = dict(scope["headers"])
+        own_headers = headers_for_origin(headers)
         if scope["method"] == "OPTIONS":
             await send_answer(send, 204, b"", preflight_headers(headers))
             return
@@ -95,34 +106,17 @@ class FlagRoutes:
             if scope["method"] != "POST":
                 raise MethodNotAllowed(f"Send {scope['path']} a POST request.", "POST, OPTIONS")
             principal = await _principal(scope, services)
+            sender = services.intake.senders.of_scope(scope, headers)
             body = await read_body(headers, receive)
-            answer = await route(Asked(argument, body, headers, principal.source, _sender(headers, scope, services)), services)
+            answer = await route.answer(Asked(argument, body, headers, principal.source, sender), services)
         except ClientGone:
             return
         except Exception as error:
             problem = problem_from(error, scope)
-            await send_answer(send, problem.status, problem.body, [*problem.raw_headers(), *headers_for_origin(headers)])
+            await send_answer(send, problem.status, problem.body, [*problem.raw_headers(), *own_headers])
         else:
-            head: Headers = [
-                (b"content-type", b"application/json"),
-                (b"content-length", b"%d" % len(answer.body)),
-                *answer.headers,
-                *headers_for_origin(headers),
-            ]
-            await send_answer(send, answer.status, answer.body, head)
-        services.metrics.served(route.__name__, time.perf_counter() - started)
-
-
-def find_route(path: str) -> tuple[Route, str] | None:
-    """The route of a path, with or without a slash at its end, and the flag that it names."""
-    if path.startswith("/api/feature-flags/"):
-        path = path.removesuffix("/")
-        if path == ALL_PATH:
-            return evaluate_all, ""
-        if path.startswith(ONE_PREFIX) and path.endswith(ONE_SUFFIX):
-            key = path[len(ONE_PREFIX) : -len(ONE_SUFFIX)]
-            return (evaluate_one, key) if key and "/" not in key else None
-    return None
+            await send_answer(send, answer.status, answer.body, [*_described(answer), *answer.headers, *own_headers])
+        services.metrics.served(route.path, time.perf_counter() - started)
 
 
 async def evaluate_one(asked: Asked, services: Services) -> Answer:
@@ -137,20 +131,32 @@ async def evaluate_one(asked: Asked, services: Services) -> Answer:
 async def evaluate_all(asked: Asked, services: Services) -> Answer:
     """`POST /api/feature-flags/evaluate`: with `If-None-Match`, 304 when the answers for this user are the same."""
     request = _read(_for_all, asked.body)
-    if request.keys is not None and len(request.keys) > _MOST_KEYS:
-        wrong = FieldError("keys", f"has more than {_MOST_KEYS} members")
+    if request.keys is not None and len(request.keys) > MOST_KEYS:
+        wrong = FieldError("keys", f"has more than {MOST_KEYS} members")
         raise InputInvalid(f"{wrong.field} {wrong.message}.", errors=[wrong])
     evaluations = await _evaluate(request, request.keys, asked, services)
     return tagged(b'{"flags":{%b}}' % services.flags.tally.members(evaluations), asked.headers)
 
 
-def tagged(body: bytes, headers: dict[bytes, bytes]) -> Answer:
+_ONE, _ALL = Route(ONE_PATH, evaluate_one), Route(ALL_PATH, evaluate_all)
+
+
+def find_route(path: str) -> tuple[Route, str] | None:
+    """The route of a path, with or without a slash at its end, and the flag that it names."""
+    path = path.removesuffix("/")
+    if path.startswith(_ONE_PREFIX) and path.endswith(_ONE_SUFFIX):
+        key = path[len(_ONE_PREFIX) : -len(_ONE_SUFFIX)]
+        return (_ONE, key) if key and "/" not in key else None
+    return (_ALL, "") if path == ALL_PATH else None
+
+
+def tagged(body: bytes, headers: Mapping[bytes, bytes]) -> Answer:
     """An answer with an `ETag` of its content, or 304 when the client has it already."""
     tag = b'"%b"' % hashlib.blake2b(body, digest_size=16).hexdigest().encode()
     named = headers.get(b"if-none-match", b"")
     own = ((b"etag", tag), (b"cache-control", b"private, no-cache"))
     if tag in named or named.strip() == b"*":
-        return Answer(b"", 304, own)
+        return Answer(b"", HTTPStatus.NOT_MODIFIED, own)
     return Answer(body, 200, own)
 
 
@@ -160,20 +166,21 @@ async def _evaluate(request: ForOne, keys: list[str] | None, asked: Asked, servi
     return await services.flags.evaluator.evaluate(user, keys, asked.source, asked.sender)
 
 
+def _described(answer: Answer) -> Headers:
+    """What says how the body is to be read; an answer without one says nothing of it."""
+    if answer.status == HTTPStatus.NOT_MODIFIED:
+        return []
+    return [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer.body))]
+
+
 async def _principal(scope: Scope, services: Services) -> Principal:
     principal = await services.authenticator.authenticate(scope["headers"], scope["query_string"], math.inf)
     principal.require(Permission.FLAGS_EVALUATE)
     return principal
 
 
-def _read(decoder: msgspec.json.Decoder[ForOne], body: bytes) -> Any:
+def _read(decoder: msgspec.json.Decoder[_Request], body: bytes) -> _Request:
     try:
         return decoder.decode(body or b"{}")
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InputInvalid(f"The body is not as documented: {error}.") from error
-
-
-def _sender(headers: dict[bytes, bytes], scope: Scope, services: Services) -> Sender:
-    peer = scope["client"]
-    agent, forwarded_for = headers.get(b"user-agent", b""), headers.get(b"x-forwarded-for", b"")
-    return services.intake.senders.of_request(agent, peer[0] if peer else "", forwarded_for)

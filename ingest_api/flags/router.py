@@ -52,9 +52,7 @@ from ingest_api.services import services_of
 RESERVED_KEYS = frozenset({"stale"})
 """Keys that no flag may have: their address is another one's."""
 
-router = APIRouter(
-    prefix="/api/feature-flags", tags=["feature flags"], responses=problem_responses(400, 401, 403, 503)
-)
+router = APIRouter(prefix="/api/feature-flags", tags=["feature flags"], responses=problem_responses(400, 401, 403, 503))
 Key = Annotated[str, Path(description="Key of the definition")]
 
 
@@ -77,7 +75,9 @@ async def _document(request: Request, key: str | None = None) -> dict[str, Any]:
 def _seen_version(document: Mapping[str, Any], *, is_required: bool) -> int | None:
     version = document.get("version")
     if version is None and is_required:
-        message = "Name the version that you have read: another one's change made meanwhile would be lost without a word."
+        message = (
+            "Name the version that you have read: another one's change made meanwhile would be lost without a word."
+        )
         raise DefinitionInvalid([Problem("version", "field_missing", message)])
     if version is not None and (not isinstance(version, int) or isinstance(version, bool)):
         raise DefinitionInvalid([Problem("version", "wrong_type", "It is a whole number.")])
@@ -133,7 +133,7 @@ def _add_routes(kind: str, plural: str, body: dict[str, Any], answer: type, page
     @router.patch(
         f"/{plural}/{{key}}",
         summary=f"Change some members of a {kind}",
-        description="A JSON merge patch (RFC 7396). With `version`, a change that somebody made meanwhile is a conflict.",
+        description="A JSON merge patch (RFC 7396). With `version`, a change made by others meanwhile is a conflict.",
         responses={200: {"model": answer}, **problem_responses(404, 409)},
         openapi_extra=PATCH_BODY,
         name=f"patch_{kind}",
@@ -224,12 +224,16 @@ async def explain_flag(caller: CanReadFlags, key: Key, asked: ExplainRequest, re
     return explain(ruleset, key, user_of(user_id, asked.attributes), datetime.now(UTC)).document()
 
 
-@router.get("/flags/{key}/scheduled-changes", summary="Changes that wait for their time", responses=problem_responses(404))
+@router.get(
+    "/flags/{key}/scheduled-changes", summary="Changes that wait for their time", responses=problem_responses(404)
+)
 async def list_scheduled(caller: CanReadFlags, key: Key, request: Request) -> ScheduledChangeList:
     """The next one first. One with a `failure` could not be made when it was due."""
     flags = _flags(request)
     demanded(flags.definitions.current, FLAG, key)
-    return ScheduledChangeList(items=[ScheduledChangeDocument.of(one) for one in flags.scheduler.waiting(key)], next_cursor=None)
+    return ScheduledChangeList(
+        items=[ScheduledChangeDocument.of(one) for one in flags.scheduler.waiting(key)], next_cursor=None
+    )
 
 
 @router.post(

@@ -17,11 +17,16 @@ async def stale_flags(warehouse: WarehouseReader, copy: Copy, days: int, now: da
         WarehouseAway: ClickHouse does not answer.
     """
     since = now - timedelta(days=days)
-    parameters: dict[str, object] = {"raw": warehouse.settings.database("raw"), "since_ms": int(since.timestamp() * 1000)}
+    parameters: dict[str, object] = {
+        "raw": warehouse.settings.database("raw"),
+        "since_ms": int(since.timestamp() * 1000),
+    }
     rows = await warehouse.rows(statement("ingest_api.flags", "evaluations.sql"), parameters)
     evaluated = {row["flag_key"]: row for row in rows}
     judged = [judge(flag, evaluated.get(flag.key), since, days) for flag in copy.ruleset.flags.values()]
-    return StaleFlags(as_of=now, items=sorted((one for one in judged if one), key=lambda one: one.key), next_cursor=None)
+    return StaleFlags(
+        as_of=now, items=sorted((one for one in judged if one), key=lambda one: one.key), next_cursor=None
+    )
 
 
 def judge(flag: Flag, evaluated: Mapping[str, Any] | None, since: datetime, days: int) -> StaleFlag | None:
@@ -38,13 +43,13 @@ def judge(flag: Flag, evaluated: Mapping[str, Any] | None, since: datetime, days
     count = evaluated["evaluation_count"] if evaluated else 0
     if evaluated and evaluated["answer_count"] > 1:
         return None
-    reason, sentence = "not_evaluated", f"Nobody asked for it in the last {days} days."
+    sentence = f"Nobody asked for it in the last {days} days."
     if evaluated:
-        reason, sentence = "same_answer", f"It answered everybody {evaluated['answer']} in the last {days} days."
+        sentence = f"It answered everybody {evaluated['answer']} in the last {days} days."
     return StaleFlag(
         key=flag.key,
         name=flag.name,
-        reason=reason,
+        reason="same_answer" if evaluated else "not_evaluated",
         detail=sentence,
         owner=flag.owner,
         evaluation_count=count,
