@@ -16,7 +16,10 @@ from ingest_api.events.hot_routes import HotRoutes
 from ingest_api.events.intake import load_intake
 from ingest_api.events.openapi import openapi_paths as track_paths
 from ingest_api.flags import router as flags
-from ingest_api.flags.hot_routes import FlagRoutes, find_route
+from ingest_api.flags.addresses import find_route
+from ingest_api.flags.client_openapi import openapi_paths as client_paths
+from ingest_api.flags.growthbook import ListenerRoute
+from ingest_api.flags.hot_routes import FlagRoutes
 from ingest_api.flags.openapi import openapi_paths as evaluation_paths
 from ingest_api.quarantine import router as quarantine
 from ingest_api.services import open_services
@@ -58,5 +61,5 @@ def create_app(settings: ApiSettings, warehouse_settings: WarehouseSettings) -> 
     app.include_router(quarantine.router)
     app.include_router(tracking_plan.router)
     app.include_router(flags.router)
-    openapi.install(app, {**track_paths(), **evaluation_paths()})
-    return FlagRoutes(HotRoutes(app), find_route)
+    openapi.install(app, {**track_paths(), **evaluation_paths(), **client_paths()})
+    return FlagRoutes(HotRoutes(ListenerRoute(app)), find_route)

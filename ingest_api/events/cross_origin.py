@@ -15,13 +15,13 @@ _ALLOWED_HEADERS = (
 )
 _DAY = b"86400"
 _PREFLIGHT: Headers = [
-    (b"access-control-allow-methods", b"POST"),
+    (b"access-control-allow-methods", b"GET, POST"),
     (b"access-control-allow-headers", _ALLOWED_HEADERS),
     (b"access-control-max-age", _DAY),
 ]
 ALLOWED_HEADERS = tuple(_ALLOWED_HEADERS.decode().split(", "))
 """Headers that a page may send."""
-EXPOSED_HEADERS = ("retry-after", "etag")
+EXPOSED_HEADERS = ("retry-after", "etag", "x-sse-support")
 """Headers that a page may read."""
 
 

@@ -16,6 +16,8 @@ from ingest_api.flags.change_log import ChangeLog
 from ingest_api.flags.definitions import Definitions
 from ingest_api.flags.editing import Editor
 from ingest_api.flags.evaluating import Evaluator
+from ingest_api.flags.listeners import Listeners
+from ingest_api.flags.payloads import Payloads
 from ingest_api.flags.scheduling import Scheduler
 from ingest_api.flags.tally import Tally
 from ingest_api.warehouse_reader import WarehouseReader
@@ -31,6 +33,8 @@ class FlagServices:
     scheduler: Scheduler
     evaluator: Evaluator
     tally: Tally
+    payloads: Payloads
+    listeners: Listeners
 
 
 @asynccontextmanager
@@ -46,6 +50,8 @@ async def open_flags(
     editor = Editor(definitions)
     scheduler = Scheduler(definitions, editor)
     tally = Tally(stream)
+    payloads = Payloads(definitions)
+    listeners = Listeners(payloads)
     sticky = StickyStore(valkey, environment)
     async with AsyncExitStack() as stack:
         stack.callback(tally.flush)
@@ -54,6 +60,7 @@ async def open_flags(
             ("definition changes", definitions.listen()),
             ("scheduled changes", scheduler.keep_going()),
             ("evaluation counts", tally.keep_flushing()),
+            ("listeners", listeners.watch()),
         ):
             stack.push_async_callback(background_tasks.end, asyncio.create_task(work, name=name))
         yield FlagServices(
@@ -63,4 +70,6 @@ async def open_flags(
             scheduler=scheduler,
             evaluator=Evaluator(definitions, sticky, stream, settings.feature_flags_exposure_share),
             tally=tally,
+            payloads=payloads,
+            listeners=listeners,
         )

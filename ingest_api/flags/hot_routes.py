@@ -3,7 +3,6 @@
 Their description in the OpenAPI document is `openapi.openapi_paths`.
 """
 
-import hashlib
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,11 +17,11 @@ from flags.evaluation import ErrorCode, Evaluation
 from flags.ruleset import user_of
 from ingest_api.auth.principals import Principal
 from ingest_api.auth.roles import Permission
-from ingest_api.errors import FieldError, InputInvalid, MethodNotAllowed, NotFound, problem_from
+from ingest_api.errors import PROBLEM_MEDIA_TYPE, FieldError, InputInvalid, MethodNotAllowed, NotFound, problem_from
 from ingest_api.events.bodies import ClientGone, read_body
 from ingest_api.events.cross_origin import Headers, headers_for_origin, preflight_headers
 from ingest_api.events.enrichment.senders import Sender
-from ingest_api.raw_answers import send_answer
+from ingest_api.raw_answers import send_answer, tag_of
 from ingest_api.services import Services, services_of
 
 ONE_PATH = "/api/feature-flags/flags/{key}/evaluate"
@@ -50,6 +49,21 @@ class Answer:
     body: bytes
     status: int = 200
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    media_type: bytes = b"application/json"
+
+
+async def caller_of(scope: Scope, _: str, services: Services) -> Principal:
+    """Who asks, by a credential in the headers or in the query string; the errors of `Authenticator.authenticate`."""
+    principal = await services.authenticator.authenticate(scope["headers"], scope["query_string"], math.inf)
+    principal.require(Permission.FLAGS_EVALUATE)
+    return principal
+
+
+def refused(error: Exception, scope: Scope, _: str) -> Answer:
+    """Any error as a problem."""
+    problem = problem_from(error, scope)
+    headers = tuple(one for one in problem.raw_headers() if one[0] not in (b"content-type", b"content-length"))
+    return Answer(problem.body, problem.status, headers, PROBLEM_MEDIA_TYPE.encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +74,11 @@ class Route:
     """As the OpenAPI document and the metrics name it."""
     answer: Callable[[Asked, Services], Awaitable[Answer]]
     """What answers a request that is authenticated and read."""
+    method: str = "POST"
+    caller: Callable[[Scope, str, Services], Awaitable[Principal]] = caller_of
+    """Who asks, by the request and what the path names."""
+    refused: Callable[[Exception, Scope, str], Answer] = refused
+    """The answer to an error, by it, the request and what the path names."""
 
 
 class ForOne(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
@@ -103,19 +122,17 @@ class FlagRoutes:
             await send_answer(send, 204, b"", preflight_headers(headers))
             return
         try:
-            if scope["method"] != "POST":
-                raise MethodNotAllowed(f"Send {scope['path']} a POST request.", "POST, OPTIONS")
-            principal = await _principal(scope, services)
+            if scope["method"] != route.method:
+                raise MethodNotAllowed(f"Send {route.path} a {route.method} request.", f"{route.method}, OPTIONS")
+            principal = await route.caller(scope, argument, services)
             sender = services.intake.senders.of_scope(scope, headers)
             body = await read_body(headers, receive)
             answer = await route.answer(Asked(argument, body, headers, principal.source, sender), services)
         except ClientGone:
             return
         except Exception as error:
-            problem = problem_from(error, scope)
-            await send_answer(send, problem.status, problem.body, [*problem.raw_headers(), *own_headers])
-        else:
-            await send_answer(send, answer.status, answer.body, [*_described(answer), *answer.headers, *own_headers])
+            answer = route.refused(error, scope, argument)
+        await send_answer(send, answer.status, answer.body, [*_described(answer), *answer.headers, *own_headers])
         services.metrics.served(route.path, time.perf_counter() - started)
 
 
@@ -135,7 +152,8 @@ async def evaluate_all(asked: Asked, services: Services) -> Answer:
         wrong = FieldError("keys", f"has more than {MOST_KEYS} members")
         raise InputInvalid(f"{wrong.field} {wrong.message}.", errors=[wrong])
     evaluations = await _evaluate(request, request.keys, asked, services)
-    return tagged(b'{"flags":{%b}}' % services.flags.tally.members(evaluations), asked.headers)
+    body = b'{"flags":{%b}}' % services.flags.tally.members(evaluations)
+    return tagged(body, tag_of(body), asked.headers)
 
 
 _ONE, _ALL = Route(ONE_PATH, evaluate_one), Route(ALL_PATH, evaluate_all)
@@ -150,11 +168,10 @@ def find_route(path: str) -> tuple[Route, str] | None:
     return (_ALL, "") if path == ALL_PATH else None
 
 
-def tagged(body: bytes, headers: Mapping[bytes, bytes]) -> Answer:
-    """An answer with an `ETag` of its content, or 304 when the client has it already."""
-    tag = b'"%b"' % hashlib.blake2b(body, digest_size=16).hexdigest().encode()
+def tagged(body: bytes, tag: bytes, headers: Mapping[bytes, bytes], *more: tuple[bytes, bytes]) -> Answer:
+    """An answer with its `ETag` and `more` headers, or 304 when the client, who sent `headers`, has it already."""
     named = headers.get(b"if-none-match", b"")
-    own = ((b"etag", tag), (b"cache-control", b"private, no-cache"))
+    own = ((b"etag", tag), (b"cache-control", b"private, no-cache"), *more)
     if tag in named or named.strip() == b"*":
         return Answer(b"", HTTPStatus.NOT_MODIFIED, own)
     return Answer(body, 200, own)
@@ -170,13 +187,7 @@ def _described(answer: Answer) -> Headers:
     """What says how the body is to be read; an answer without one says nothing of it."""
     if answer.status == HTTPStatus.NOT_MODIFIED:
         return []
-    return [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer.body))]
-
-
-async def _principal(scope: Scope, services: Services) -> Principal:
-    principal = await services.authenticator.authenticate(scope["headers"], scope["query_string"], math.inf)
-    principal.require(Permission.FLAGS_EVALUATE)
-    return principal
+    return [(b"content-type", answer.media_type), (b"content-length", b"%d" % len(answer.body))]
 
 
 def _read(decoder: msgspec.json.Decoder[_Request], body: bytes) -> _Request:

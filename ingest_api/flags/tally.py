@@ -54,6 +54,11 @@ class Tally:
         """The answers as members of a JSON object, by key of the flag; counts them."""
         return b",".join([self._counted(one).member for one in evaluations])
 
+    def count(self, evaluations: Iterable[Evaluation]) -> None:
+        """Count answers that are encoded in another way."""
+        for one in evaluations:
+            self._counted(one)
+
     def _counted(self, evaluation: Evaluation) -> _Given:
         given = self._given.get(id(evaluation))
         if given is None:
