@@ -9,13 +9,12 @@ from pydantic import Field
 from flags.codec import decode_flag, decode_segment
 from flags.model import Flag, Segment
 from flags.problems import DefinitionInvalid, Problem
-from flags.references import check_references, flags_needing, flags_using
+from flags.references import check_references
 from flags.ruleset import Ruleset
 from ingest_api.camel_model import CamelModel
-from ingest_api.errors import Conflict
 from ingest_api.flags.changes import Author
 from ingest_api.flags.definitions import FLAG, SEGMENT, Copy, name_of
-from ingest_api.flags.editing import Definition, Editor, Intention, encoded, found, kind_of, updated
+from ingest_api.flags.editing import Definition, Editor, Intention, deletions, encoded, found, kind_of, updated
 
 KEPT_BY_THE_SERVICE = ("version", "createdAt", "createdBy", "updatedAt", "updatedBy")
 """Members of a definition that a bundle leaves out: they would differ in each environment."""
@@ -125,14 +124,10 @@ def _intentions(after: Copy, wanted: Iterable[Definition], prunes: bool, before:
         else:
             yield updated(after, one, stored, "updated")
     if prunes:
-        for kind, stored_ones, kept, needed_by in (
-            (FLAG, before.ruleset.flags, after.ruleset.flags, flags_needing),
-            (SEGMENT, before.ruleset.segments, after.ruleset.segments, flags_using),
-        ):
-            for key in sorted(stored_ones.keys() - kept.keys()):
-                if users := needed_by(key, after.ruleset.flags):
-                    raise Conflict(f"{kind} {key} is needed by {', '.join(sorted(users))}.", code="in_use")
-                yield Intention(name_of(kind, key), "deleted", None)
+        for key in sorted(before.ruleset.flags.keys() - after.ruleset.flags.keys()):
+            yield from deletions(before, FLAG, key, after.ruleset.flags)
+        for key in sorted(before.ruleset.segments.keys() - after.ruleset.segments.keys()):
+            yield from deletions(before, SEGMENT, key, after.ruleset.flags)
 
 
 def _described(copy: Copy, intention: Intention) -> AppliedChange:

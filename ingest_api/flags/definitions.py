@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from flags.codec import decode_flag, decode_segment
 from flags.model import Flag, Segment
 from flags.problems import DefinitionInvalid
-from flags.redis_store import LOST, DefinitionStore, Revision, Snapshot
+from flags.redis_store import LOST, DefinitionStore, OutcomeUnknown, Revision, Snapshot
 from flags.ruleset import Ruleset
 from ingest_api.errors import DefinitionsAway, WarehouseAway
 from ingest_api.flags.change_log import ChangeLog
@@ -30,6 +30,8 @@ FLAG, SEGMENT, SCHEDULED_CHANGE = "flag", "segment", "scheduled_change"
 """Kinds of definitions: the first part of a name, as in `flag:new_checkout`."""
 _POLL_SECONDS = 1.0
 _ANSWER_SECONDS = 2.0
+_LISTEN_AGAIN_SECONDS = 0.1
+_RESTORE_SECONDS = 5.0
 _RESTORE_AGAIN_SECONDS = 5.0
 
 log = structlog.get_logger(__name__)
@@ -59,12 +61,15 @@ class Definitions:
     ) -> None:
         self.store = store
         self.current = EMPTY
+        self.is_kept = False
+        """Whether Valkey had definitions when it was asked last; without them nothing can be changed."""
         self._changes = changes
         self._stale_after_seconds = stale_after_seconds
         self._clock = clock
         self._confirmed_at: float | None = None
         self._restored_at = -_RESTORE_AGAIN_SECONDS
         self._answering = True
+        self._is_message_missing = False
         self._reading = asyncio.Lock()
         self._changed = asyncio.Event()
         self._decoded: dict[str, tuple[Revision, Flag | Segment]] = {}
@@ -101,7 +106,10 @@ class Definitions:
     async def watch(self) -> None:
         """Look at the number of the snapshot until cancelled, through any outage of Valkey."""
         while True:
+            known = self.current
             await self.refresh()
+            # No message told of this change: perhaps none comes any more.
+            self._is_message_missing = self.current is not known
             await asyncio.sleep(min(_POLL_SECONDS, self._stale_after_seconds))
 
     async def listen(self) -> None:
@@ -110,19 +118,21 @@ class Definitions:
             with suppress(RedisError, OSError):
                 async with self.store.subscription() as subscription:
                     await subscription.subscribe(self.store.channel)
-                    while True:
-                        if await subscription.get_message(timeout=None) is not None:
+                    self._is_message_missing = False
+                    while not self._is_message_missing:
+                        if await subscription.get_message(timeout=_POLL_SECONDS) is not None:
                             await self.refresh()
-            await asyncio.sleep(_POLL_SECONDS)
+            await asyncio.sleep(_LISTEN_AGAIN_SECONDS)
 
     async def refresh(self) -> bool:
         """Read what has changed; False when Valkey does not answer. The log tells when that begins and ends."""
         async with self._reading:
             asked_at = self._clock()
             try:
-                async with asyncio.timeout(_ANSWER_SECONDS):
+                if not await self._read():
+                    await self._restore()
                     await self._read()
-            except (RedisError, OSError, TimeoutError) as error:
+            except (RedisError, OSError, TimeoutError, OutcomeUnknown) as error:
                 if self._answering:
                     log.warning("definitions_not_refreshed", reason=str(error) or type(error).__name__)
                 self._answering = False
@@ -130,18 +140,39 @@ class Definitions:
             if not self._answering:
                 log.info("definitions_refreshed_again")
             self._answering = True
-            if self.current.snapshot.epoch:
+            if self.is_kept:
                 self._confirmed_at = asked_at
             return True
 
-    async def _read(self) -> None:
-        epoch, version = await self.store.marks()
-        if not epoch:
-            await self._restore()
+    async def _read(self) -> bool:
+        """Whether Valkey has definitions; takes them when they are others than those of the copy."""
+        async with asyncio.timeout(_ANSWER_SECONDS):
             epoch, version = await self.store.marks()
-        known = self.current.snapshot
-        if epoch and (epoch, version) != (known.epoch, known.version):
-            self._take(await self.store.snapshot())
+            self.is_kept = bool(epoch)
+            known = self.current.snapshot
+            if self.is_kept and (epoch, version) != (known.epoch, known.version):
+                self._take(await self._with_what_is_missing(await self.store.snapshot()))
+        return self.is_kept
+
+    async def _with_what_is_missing(self, snapshot: Snapshot) -> Snapshot:
+        """The snapshot, with what this process has seen and Valkey has lost put back.
+
+        A version never goes back by itself: a restore by a process that had not seen the last change, or a replica
+        that had not either, can do it.
+        """
+        missing = self._newer_than(snapshot.revisions)
+        if not snapshot.epoch or not missing or not await self.store.commit(snapshot, missing):
+            return snapshot
+        log.warning("definitions_put_back", names=sorted(missing))
+        return await self.store.snapshot()
+
+    def _newer_than(self, stored: Mapping[str, Revision]) -> dict[str, Revision]:
+        """What this process has seen at a later version than the stored one, each with a row for the audit trail."""
+        return {
+            name: Revision(revision.version, revision.document, restored_row(name, revision))
+            for name, revision in self.current.snapshot.revisions.items()
+            if name not in stored or stored[name].version < revision.version
+        }
 
     def _take(self, snapshot: Snapshot) -> None:
         if snapshot.epoch:
@@ -176,24 +207,21 @@ class Definitions:
         )
 
     async def _restore(self) -> None:
+        """Put back what the warehouse and this process know. Does nothing where the warehouse does not answer."""
         if self._clock() - self._restored_at < _RESTORE_AGAIN_SECONDS:
             return
         self._restored_at = self._clock()
         try:
-            logged = await self._changes.latest()
+            logged = await self._changes.latest(_RESTORE_SECONDS)
         except (WarehouseAway, StatementRefused) as error:
             log.warning("definitions_not_restored", reason=str(error))
             return
-        own = self.current.snapshot
-        revisions = dict(logged)
-        for name, revision in own.revisions.items():
-            stored = logged.get(name)
-            if stored is None or stored.version < revision.version:
-                # The stream that held it is gone too.
-                revisions[name] = Revision(revision.version, revision.document, restored_row(name, revision))
-        version = own.version + sum(one.version for one in revisions.values()) + 1
-        if await self.store.restore(revisions, version):
-            log.info("definitions_restored", count=len(revisions))
+        # What came last may have been in the stream that is gone too.
+        revisions = {**logged, **self._newer_than(logged)}
+        version = self.current.snapshot.version + sum(one.version for one in revisions.values()) + 1
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            if await self.store.restore(revisions, version):
+                log.info("definitions_restored", count=len(revisions))
 
 
 def name_of(kind: str, key: str) -> str:

@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from ingest_api.camel_model import CamelModel
 from ingest_api.flags.change_log import LoggedChange
-from ingest_api.flags.scheduling import ScheduledChange
+from ingest_api.flags.scheduled_changes import ScheduledChange
 from ingest_api.openapi import without_references
 
 FlagKind = Literal["boolean", "string", "number", "json"]

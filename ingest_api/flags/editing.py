@@ -6,7 +6,7 @@ a change that names none is judged again by what the first has left.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeAlias
 
 import msgspec
@@ -16,9 +16,12 @@ from flags.model import Flag, Segment
 from flags.problems import DefinitionInvalid, Problem
 from flags.redis_store import OutcomeUnknown, Revision
 from flags.references import check_references, flags_needing, flags_using
+from flags.rule_codec import moment_text
 from ingest_api.errors import Conflict, DefinitionsAway, NotFound
+from ingest_api.events.reception import arrival_time
 from ingest_api.flags.changes import Author, change_row
 from ingest_api.flags.definitions import FLAG, SEGMENT, Copy, Definitions, name_of
+from ingest_api.flags.scheduled_changes import scheduled_changes
 
 Definition: TypeAlias = Flag | Segment
 _ATTEMPTS = 20
@@ -42,7 +45,7 @@ Judge: TypeAlias = Callable[[Copy], Iterable[Intention]]
 class Editor:
     """Makes changes. Every method raises `DefinitionsAway` when Valkey cannot confirm that the change was made."""
 
-    def __init__(self, definitions: Definitions, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, definitions: Definitions, now: Callable[[], datetime] = arrival_time) -> None:
         self._definitions = definitions
         self._now = now
 
@@ -50,7 +53,7 @@ class Editor:
         """What is stored now, not a moment ago."""
         if not await self._definitions.refresh():
             raise DefinitionsAway("Valkey does not answer, so definitions cannot be changed; they are still evaluated.")
-        if not self._definitions.current.snapshot.epoch or await self._is_lost():
+        if not self._definitions.is_kept:
             raise DefinitionsAway("Valkey has lost the definitions, and they are not restored from ClickHouse yet.")
         return self._definitions.current
 
@@ -92,7 +95,7 @@ class Editor:
 
         def judge(copy: Copy) -> list[Intention]:
             stored = demanded(copy, kind_of(definition), definition.key)
-            check_version(stored, expected_version)
+            check_version(definition.key, stored.version, expected_version)
             return [updated(copy, definition, stored, "updated")]
 
         return await self.make(judge, author)
@@ -101,11 +104,12 @@ class Editor:
         """Make a definition what it was, also one that was deleted."""
 
         def judge(copy: Copy) -> list[Intention]:
+            name = name_of(kind_of(definition), definition.key)
+            check_version(definition.key, copy.snapshot.revisions[name].version, expected_version)
             stored = found(copy, definition)
             if stored is None:
                 _check(copy, definition)
-                return [Intention(name_of(kind_of(definition), definition.key), "reverted", encoded(definition))]
-            check_version(stored, expected_version)
+                return [Intention(name, "reverted", encoded(definition))]
             return [updated(copy, definition, stored, "reverted")]
 
         return await self.make(judge, author)
@@ -117,7 +121,7 @@ class Editor:
 
         def judge(copy: Copy) -> list[Intention]:
             stored = demanded(copy, kind, key)
-            check_version(stored, expected_version)
+            check_version(key, stored.version, expected_version)
             return [patched(copy, stored, patch, "updated")]
 
         return await self.make(judge, author)
@@ -127,17 +131,10 @@ class Editor:
 
         def judge(copy: Copy) -> list[Intention]:
             stored = demanded(copy, kind, key)
-            check_version(stored, expected_version)
-            users = (flags_needing if kind == FLAG else flags_using)(key, copy.ruleset.flags)
-            if users:
-                raise Conflict(f"These flags need it: {', '.join(sorted(users))}. Change them first.", code="in_use")
-            return [Intention(name_of(kind, key), "deleted", None)]
+            check_version(key, stored.version, expected_version)
+            return deletions(copy, kind, key, copy.ruleset.flags)
 
         return await self.make(judge, author)
-
-    async def _is_lost(self) -> bool:
-        epoch, _ = await self._definitions.store.marks()
-        return not epoch
 
 
 def kind_of(definition: Definition) -> str:
@@ -169,21 +166,38 @@ def demanded(copy: Copy, kind: str, key: str) -> Definition:
     return stored[key]
 
 
-def check_version(stored: Definition, expected: int | None) -> None:
+def check_version(key: str, stored: int, expected: int | None) -> None:
     """Raise `Conflict` when the caller has seen another version than the stored one; None has seen none."""
-    if expected is not None and expected != stored.version:
+    if expected is not None and expected != stored:
         raise Conflict(
-            f"{stored.key} is at version {stored.version} now, not {expected}: somebody changed it meanwhile. "
+            f"{key} is at version {stored} now, not {expected}: somebody changed it meanwhile. "
             "Read it and make your change again.",
             code="version_stale",
         )
+
+
+def deletions(copy: Copy, kind: str, key: str, staying: Mapping[str, Flag]) -> list[Intention]:
+    """What goes when a definition is deleted: itself, and what is scheduled for it.
+
+    Raises:
+        Conflict: a flag that stays needs it.
+    """
+    if users := (flags_needing if kind == FLAG else flags_using)(key, staying):
+        message = f"{kind} {key} is needed by {', '.join(sorted(users))}; change that first."
+        raise Conflict(message, code="in_use")
+    scheduled = scheduled_changes(copy, key) if kind == FLAG else []
+    return [Intention(name, "deleted", None) for name in (name_of(kind, key), *(one.name for one in scheduled))]
 
 
 def patched(copy: Copy, stored: Definition, patch: Mapping[str, Any], action: str) -> Intention:
     """A merge patch, applied to a definition."""
     if "key" in patch and patch["key"] != stored.key:
         raise DefinitionInvalid([Problem("key", "not_allowed", "A key cannot be changed; create another definition.")])
-    return updated(copy, decoded(kind_of(stored), merge_patch(encoded(stored), patch)), stored, action)
+    try:
+        document = merge_patch(encoded(stored), patch)
+    except RecursionError as error:
+        raise DefinitionInvalid([Problem("", "too_deep", "The patch has too many levels.")]) from error
+    return updated(copy, decoded(kind_of(stored), document), stored, action)
 
 
 def updated(copy: Copy, definition: Definition, stored: Definition, action: str) -> Intention:
@@ -215,13 +229,10 @@ def _revision(copy: Copy, intention: Intention, author: Author, now: datetime) -
     stored = copy.snapshot.revisions.get(intention.name, Revision(0, b""))
     version, document = stored.version + 1, b""
     if intention.document is not None:
-        by_whom = {"version": version, "updatedBy": author.subject, "updatedAt": _text(now)}
-        if not stored.document:
-            by_whom |= {"createdAt": _text(now), "createdBy": intention.document.get("createdBy") or author.subject}
+        moment = moment_text(now)
+        by_whom = {"version": version, "updatedBy": author.subject, "updatedAt": moment}
+        if intention.action == "created":
+            by_whom |= {"createdAt": moment, "createdBy": intention.document.get("createdBy") or author.subject}
         document = msgspec.json.encode({**intention.document, **by_whom})
     revision = Revision(version, document)
     return replace(revision, row=change_row(intention.name, intention.action, author, stored.document, revision, now))
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,7 +1,7 @@
-"""Changes of flags that wait for their time.
+"""Making changes of flags when their time comes.
 
-A scheduled change is a definition of its own kind: versioned, audited and restored as the others are. Each API process
-looks for those that are due. Making one also deletes it, in one commit: of several processes one succeeds.
+Each API process looks for those that are due. Making one also deletes it, in one commit: of several processes one
+succeeds.
 """
 
 import asyncio
@@ -16,39 +16,14 @@ import structlog
 from flags.problems import DefinitionInvalid, Problem
 from ingest_api.errors import ApiError, Conflict, NotFound
 from ingest_api.flags.changes import Author
-from ingest_api.flags.definitions import FLAG, SCHEDULED_CHANGE, Copy, Definitions, kind_of, name_of
+from ingest_api.flags.definitions import FLAG, Copy, Definitions
 from ingest_api.flags.editing import Editor, Intention, demanded, patched
+from ingest_api.flags.scheduled_changes import ScheduledChange, scheduled_changes
 
 _LOOK_SECONDS = 1.0
 _MOST_WAITING = 1000
 
 log = structlog.get_logger(__name__)
-
-
-class ScheduledChange(msgspec.Struct, frozen=True, rename="camel"):
-    """A merge patch for a flag, and when it is to be made."""
-
-    id: str
-    flag_key: str
-    due_at: datetime
-    patch: dict[str, Any]
-    comment: str = ""
-    created_by: str = ""
-    failure: str = ""
-    """Why it could not be made when it was due; it is not tried again."""
-
-
-_decoder = msgspec.json.Decoder(ScheduledChange)
-
-
-def scheduled_changes(copy: Copy) -> list[ScheduledChange]:
-    """All that wait, the next one first."""
-    waiting = [
-        _decoder.decode(revision.document)
-        for name, revision in copy.snapshot.revisions.items()
-        if revision.document and kind_of(name) == SCHEDULED_CHANGE
-    ]
-    return sorted(waiting, key=lambda one: (one.due_at, one.id))
 
 
 class Scheduler:
@@ -65,7 +40,7 @@ class Scheduler:
 
     def waiting(self, flag_key: str) -> list[ScheduledChange]:
         """What is scheduled for a flag, the next one first."""
-        return [one for one in scheduled_changes(self._definitions.current) if one.flag_key == flag_key]
+        return scheduled_changes(self._definitions.current, flag_key)
 
     async def schedule(self, flag_key: str, due_at: datetime, patch: dict[str, Any], author: Author) -> ScheduledChange:
         """Plan a change. It is judged now, and again when it is made.
@@ -78,13 +53,16 @@ class Scheduler:
         """
         if due_at <= self._now():
             raise DefinitionInvalid([Problem("dueAt", "out_of_range", "This time has passed; name one in the future.")])
+        if "version" in patch:
+            message = "Leave it out: the flag may have changed when the time comes, and the patch is made all the same."
+            raise DefinitionInvalid([Problem("patch.version", "not_allowed", message)])
         change = ScheduledChange(str(uuid.uuid4()), flag_key, due_at, patch, author.comment, author.subject)
 
         def judge(copy: Copy) -> list[Intention]:
             patched(copy, demanded(copy, FLAG, flag_key), patch, "updated")
             if len(scheduled_changes(copy)) >= _MOST_WAITING:
                 raise Conflict(f"{_MOST_WAITING} changes are waiting already; cancel some.", code="too_many")
-            return [Intention(name_of(SCHEDULED_CHANGE, change.id), "created", msgspec.to_builtins(change))]
+            return [Intention(change.name, "created", msgspec.to_builtins(change))]
 
         await self._editor.make(judge, author)
         return change
@@ -93,9 +71,10 @@ class Scheduler:
         """Give up a change that waits. Raises `NotFound`."""
 
         def judge(copy: Copy) -> list[Intention]:
-            if not any(one.id == change_id and one.flag_key == flag_key for one in scheduled_changes(copy)):
+            found = [one for one in scheduled_changes(copy, flag_key) if one.id == change_id]
+            if not found:
                 raise NotFound(f"No change {change_id} of {flag_key} is waiting.", code="scheduled_change_not_found")
-            return [Intention(name_of(SCHEDULED_CHANGE, change_id), "deleted", None)]
+            return [Intention(one.name, "deleted", None) for one in found]
 
         await self._editor.make(judge, author)
 
@@ -105,37 +84,37 @@ class Scheduler:
             await asyncio.sleep(_LOOK_SECONDS)
             if self._seen is not self._definitions.current:
                 self._seen = self._definitions.current
-                self._waiting = scheduled_changes(self._seen)
-            for change in self._waiting:
-                if change.due_at <= self._now() and not change.failure:
+                self._waiting = [one for one in scheduled_changes(self._seen) if not one.failure]
+            for change in [one for one in self._waiting if one.due_at <= self._now()]:
+                try:
                     await self._make(change)
+                except ApiError as error:
+                    log.warning("scheduled_change_waits", flag=change.flag_key, reason=error.detail)
+                except Exception:
+                    # The others must go on being made.
+                    log.exception("scheduled_change_failed", flag=change.flag_key)
 
     async def _make(self, change: ScheduledChange) -> None:
-        name = name_of(SCHEDULED_CHANGE, change.id)
-
         def judge(copy: Copy) -> list[Intention]:
-            stored = copy.snapshot.revisions.get(name)
-            if stored is None or not stored.document:
+            if not _waits(change, copy):
                 return []  # another process was faster
             flag = demanded(copy, FLAG, change.flag_key)
-            return [patched(copy, flag, change.patch, "scheduled"), Intention(name, "deleted", None)]
+            return [patched(copy, flag, change.patch, "scheduled"), Intention(change.name, "deleted", None)]
 
         author = Author(change.created_by, change.comment)
         try:
             await self._editor.make(judge, author)
         except (NotFound, DefinitionInvalid) as error:
             log.warning("scheduled_change_failed", flag=change.flag_key, reason=str(error))
-            failed = msgspec.to_builtins(msgspec.structs.replace(change, failure=str(error)))
-            await self._note(name, failed, author)
-        except ApiError as error:
-            log.warning("scheduled_change_waits", flag=change.flag_key, reason=error.detail)
+            await self._note(msgspec.structs.replace(change, failure=str(error)), author)
 
-    async def _note(self, name: str, failed: dict[str, Any], author: Author) -> None:
+    async def _note(self, failed: ScheduledChange, author: Author) -> None:
         def judge(copy: Copy) -> list[Intention]:
-            stored = copy.snapshot.revisions.get(name)
-            return [Intention(name, "updated", failed)] if stored is not None and stored.document else []
+            return [Intention(failed.name, "updated", msgspec.to_builtins(failed))] if _waits(failed, copy) else []
 
-        try:
-            await self._editor.make(judge, author)
-        except ApiError as error:
-            log.warning("scheduled_change_waits", name=name, reason=error.detail)
+        await self._editor.make(judge, author)
+
+
+def _waits(change: ScheduledChange, copy: Copy) -> bool:
+    stored = copy.snapshot.revisions.get(change.name)
+    return stored is not None and bool(stored.document)
