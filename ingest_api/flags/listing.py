@@ -53,7 +53,7 @@ def cursor_of(text: str) -> str:
 def cursor_text(cursor: str) -> str:
     """What `cursor_of` was given. Raises `InputInvalid`."""
     try:
-        return base64.urlsafe_b64decode(cursor).decode()
+        return base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError) as error:
         wrong = FieldError("cursor", "is not a nextCursor that this API gave")
         raise InputInvalid(f"cursor {wrong.message}.", errors=[wrong]) from error
