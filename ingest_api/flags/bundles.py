@@ -1,23 +1,35 @@
 """All definitions as one document: to keep them in version control, and to bring an environment to what it says."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from pydantic import Field
 
-from flags.codec import decode_flag, decode_segment
+from flags.fields import MAX_PROBLEMS
 from flags.model import Flag, Segment
 from flags.problems import DefinitionInvalid, Problem
-from flags.references import check_references
+from flags.references import endless_prerequisites, missing_references
 from flags.ruleset import Ruleset
 from ingest_api.camel_model import CamelModel
 from ingest_api.flags.changes import Author
 from ingest_api.flags.definitions import FLAG, SEGMENT, Copy, name_of
-from ingest_api.flags.editing import Definition, Editor, Intention, deletions, encoded, found, kind_of, updated
+from ingest_api.flags.editing import (
+    Definition,
+    Editor,
+    Intention,
+    decoded,
+    deletions,
+    encoded,
+    found,
+    kind_of,
+    replacement,
+)
 
 KEPT_BY_THE_SERVICE = ("version", "createdAt", "createdBy", "updatedAt", "updatedBy")
 """Members of a definition that a bundle leaves out: they would differ in each environment."""
+_MEMBERS = {"segments": SEGMENT, "flags": FLAG}
 
 
 class AppliedChange(CamelModel):
@@ -64,7 +76,8 @@ async def apply_bundle(
 
     def judge(copy: Copy) -> list[Intention]:
         after = _after(copy, wanted, prunes)
-        intentions = list(_intentions(after, wanted, prunes, copy))
+        _check(after, wanted)
+        intentions = list(_intentions(copy, after, wanted, prunes))
         planned[:] = [_described(copy, one) for one in intentions]
         return [] if is_dry_run else [one for one in intentions if one.action != "unchanged"]
 
@@ -74,25 +87,24 @@ async def apply_bundle(
 
 def read_bundle(bundle: Mapping[str, Any]) -> list[Definition]:
     """The definitions of a bundle, segments first. Raises `DefinitionInvalid`."""
-    problems: list[Problem] = []
+    problems = [
+        Problem(name, "field_unknown", "A bundle has flags and segments.") for name in bundle if name not in _MEMBERS
+    ]
     read: list[Definition] = []
-    for member, decode in (("segments", decode_segment), ("flags", decode_flag)):
-        documents = bundle.get(member) or []
+    for member, kind in _MEMBERS.items():
+        documents = [] if bundle.get(member) is None else bundle[member]
         if not isinstance(documents, list):
             problems.append(Problem(member, "wrong_type", "It is a list."))
             continue
         for index, document in enumerate(documents):
             try:
-                read.append(decode(document))
+                read.append(decoded(kind, document))
             except DefinitionInvalid as error:
                 problems += [_within(one, f"{member}[{index}]") for one in error.problems]
-    names = [name_of(kind_of(one), one.key) for one in read]
-    problems += [
-        Problem("", "duplicate", f"{name} is there twice.")
-        for name in sorted({one for one in names if names.count(one) > 1})
-    ]
+    counts = Counter(name_of(kind_of(one), one.key) for one in read)
+    problems += [Problem("", "duplicate", f"{name} is there twice.") for name, count in counts.items() if count > 1]
     if problems:
-        raise DefinitionInvalid(problems)
+        raise DefinitionInvalid(problems[:MAX_PROBLEMS])
     return read
 
 
@@ -112,17 +124,28 @@ def _after(copy: Copy, wanted: Iterable[Definition], prunes: bool) -> Copy:
     return replace(copy, ruleset=Ruleset(flags.values(), segments.values(), copy.ruleset.version))
 
 
-def _intentions(after: Copy, wanted: Iterable[Definition], prunes: bool, before: Copy) -> Iterable[Intention]:
+def _check(after: Copy, wanted: Iterable[Definition]) -> None:
+    flags, segments = after.ruleset.flags, after.ruleset.segments
+    wanted_flags = [one for one in wanted if isinstance(one, Flag)]
+    problems = [
+        _within(problem, f"flags[{index}]")
+        for index, flag in enumerate(wanted_flags)
+        for problem in missing_references(flag, flags, segments)
+    ]
+    problems += endless_prerequisites(flags, flags)
+    if problems:
+        raise DefinitionInvalid(problems[:MAX_PROBLEMS])
+
+
+def _intentions(before: Copy, after: Copy, wanted: Iterable[Definition], prunes: bool) -> Iterator[Intention]:
     for one in wanted:
-        if isinstance(one, Flag):
-            check_references(one, after.ruleset.flags, after.ruleset.segments)
         stored, name = found(before, one), name_of(kind_of(one), one.key)
         if stored is None:
             yield Intention(name, "created", portable(one))
         elif portable(stored) == portable(one):
             yield Intention(name, "unchanged", portable(one))
         else:
-            yield updated(after, one, stored, "updated")
+            yield replacement(one, stored, "updated")
     if prunes:
         for key in sorted(before.ruleset.flags.keys() - after.ruleset.flags.keys()):
             yield from deletions(before, FLAG, key, after.ruleset.flags)

@@ -24,6 +24,8 @@ from ingest_api.flags.definitions import FLAG, SEGMENT, Copy, Definitions, name_
 from ingest_api.flags.scheduled_changes import scheduled_changes
 
 Definition: TypeAlias = Flag | Segment
+RESERVED_KEYS = frozenset({"stale"})
+"""Keys that no flag may have: their address is another one's."""
 _ATTEMPTS = 20
 
 
@@ -144,7 +146,12 @@ def kind_of(definition: Definition) -> str:
 
 def decoded(kind: str, document: Any) -> Definition:
     """Read a document of this kind. Raises `DefinitionInvalid`."""
-    return decode_flag(document) if kind == FLAG else decode_segment(document)
+    if kind == SEGMENT:
+        return decode_segment(document)
+    flag = decode_flag(document)
+    if flag.key in RESERVED_KEYS:
+        raise DefinitionInvalid([Problem("key", "not_allowed", "This key is the address of something else.")])
+    return flag
 
 
 def encoded(definition: Definition) -> dict[str, Any]:
@@ -203,6 +210,11 @@ def patched(copy: Copy, stored: Definition, patch: Mapping[str, Any], action: st
 def updated(copy: Copy, definition: Definition, stored: Definition, action: str) -> Intention:
     """A definition that takes the place of the stored one."""
     _check(copy, definition)
+    return replacement(definition, stored, action)
+
+
+def replacement(definition: Definition, stored: Definition, action: str) -> Intention:
+    """The same, where the caller has looked at what the definition refers to."""
     kept = replace(definition, created_by=stored.created_by, created_at=stored.created_at)
     return Intention(name_of(kind_of(definition), definition.key), action, encoded(kept))
 

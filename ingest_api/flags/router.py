@@ -7,12 +7,13 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from flags.codec import read_json
+from flags.codec import MAX_DEFINITION_BYTES, read_json
 from flags.explain import explain
 from flags.problems import DefinitionInvalid, Problem
 from flags.ruleset import user_of
 from ingest_api.auth.permissions import CanReadFlags, CanWriteFlags
 from ingest_api.errors import InputInvalid, NotFound
+from ingest_api.events.bodies import MAX_DECODED_BYTES, ClientGone, read_body
 from ingest_api.flags.bundles import Applied, apply_bundle, bundle_of
 from ingest_api.flags.changes import Author
 from ingest_api.flags.definitions import FLAG, SEGMENT
@@ -49,9 +50,6 @@ from ingest_api.flags.staleness import stale_flags
 from ingest_api.openapi import problem_responses
 from ingest_api.services import services_of
 
-RESERVED_KEYS = frozenset({"stale"})
-"""Keys that no flag may have: their address is another one's."""
-
 router = APIRouter(prefix="/api/feature-flags", tags=["feature flags"], responses=problem_responses(400, 401, 403, 503))
 Key = Annotated[str, Path(description="Key of the definition")]
 
@@ -60,9 +58,13 @@ def _flags(request: Request) -> FlagServices:
     return services_of(request.scope).flags
 
 
-async def _document(request: Request, key: str | None = None) -> dict[str, Any]:
+async def _document(request: Request, key: str | None = None, most_bytes: int = MAX_DEFINITION_BYTES) -> dict[str, Any]:
     """The definition in the body. Where the address names a key, the body need not."""
-    document = read_json(await request.body())
+    try:
+        body = await read_body(dict(request.scope["headers"]), request.receive)
+    except ClientGone as error:
+        raise InputInvalid("The request ended before its body did.") from error
+    document = read_json(body, most_bytes)
     if not isinstance(document, dict):
         raise DefinitionInvalid([Problem("", "wrong_type", "Send one JSON object.")])
     if key is None:
@@ -88,7 +90,7 @@ def _json(document: Any, status: int = 200) -> Response:
     return Response(msgspec.json.encode(document), status, media_type="application/json")
 
 
-def _add_routes(kind: str, plural: str, body: dict[str, Any], answer: type, pages: type) -> None:
+def _add_routes(kind: str, plural: str, body: dict[str, Any], answer: type) -> None:
     """The routes that flags and segments have alike."""
 
     @router.post(
@@ -101,8 +103,6 @@ def _add_routes(kind: str, plural: str, body: dict[str, Any], answer: type, page
     )
     async def create(caller: CanWriteFlags, request: Request, comment: Comment = "") -> Response:
         document = await _document(request)
-        if kind == FLAG and document.get("key") in RESERVED_KEYS:
-            raise DefinitionInvalid([Problem("key", "not_allowed", "This key is the address of something else.")])
         definition = decoded(kind, document)
         copy = await _flags(request).editor.create(definition, Author(caller.subject, comment))
         return _json(encoded(demanded(copy, kind, definition.key)), 201)
@@ -210,8 +210,8 @@ async def list_segments(caller: CanReadFlags, query: Annotated[PageQuery, Query(
     return _json({"items": [encoded(one) for one in found], "nextCursor": cursor})
 
 
-_add_routes(FLAG, "flags", FLAG_BODY, FlagDocument, FlagList)
-_add_routes(SEGMENT, "segments", SEGMENT_BODY, SegmentDocument, SegmentList)
+_add_routes(FLAG, "flags", FLAG_BODY, FlagDocument)
+_add_routes(SEGMENT, "segments", SEGMENT_BODY, SegmentDocument)
 
 
 @router.post("/flags/{key}/explain", summary="Why a user gets what", responses=problem_responses(404))
@@ -279,8 +279,6 @@ async def export(caller: CanReadFlags, request: Request) -> dict[str, Any]:
 )
 async def apply(caller: CanWriteFlags, query: Annotated[BundleQuery, Query()], request: Request) -> Applied:
     """Create and change what differs, all or nothing; with `prune`, delete what the bundle does not have."""
-    bundle = await _document(request)
-    if unknown := bundle.keys() - {"flags", "segments"}:
-        raise InputInvalid(f"Unknown: {', '.join(sorted(map(str, unknown)))}.")
+    bundle = await _document(request, most_bytes=MAX_DECODED_BYTES)
     author = Author(caller.subject, query.comment)
     return await apply_bundle(_flags(request).editor, bundle, author, is_dry_run=query.dry_run, prunes=query.prune)

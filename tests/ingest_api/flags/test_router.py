@@ -161,7 +161,12 @@ def test_patch_changes_what_it_names_and_removes_what_is_null(flags: Api) -> Non
     answer = flags.client.patch(f"{FLAGS}/dark_mode", json={"rolloutPercentage": 20, "owner": None})
 
     assert answer.status_code == 200, answer.text
-    changed = {"rolloutPercentage": 20, "owner": "", "version": made["version"] + 1, "updatedAt": answer.json()["updatedAt"]}
+    changed = {
+        "rolloutPercentage": 20,
+        "owner": "",
+        "version": made["version"] + 1,
+        "updatedAt": answer.json()["updatedAt"],
+    }
     assert answer.json() == made | changed
 
 
