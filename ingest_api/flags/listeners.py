@@ -14,8 +14,8 @@ from ingest_api.errors import Unavailable
 from ingest_api.events.cross_origin import Headers
 from ingest_api.flags.payloads import Payloads
 
-MAX_LISTENERS = 500
-"""Most connections of one process that stay open; an operating system allows a process 1,024 by default."""
+MAX_LISTENERS = 400
+"""Most connections of one process that stay open: it may have 1,024 in many places, and others need some too."""
 HEARTBEAT_SECONDS = 20.0
 """Longest silence: proxies close connections on which nothing comes for a minute, and a client that is gone shows."""
 _RECONNECT_MILLISECONDS = 3000
