@@ -67,7 +67,7 @@ class Definitions:
         self._stale_after_seconds = stale_after_seconds
         self._clock = clock
         self._confirmed_at: float | None = None
-        self._restored_at = -_RESTORE_AGAIN_SECONDS
+        self._not_restored_at = -_RESTORE_AGAIN_SECONDS
         self._answering = True
         self._is_message_missing = False
         self._reading = asyncio.Lock()
@@ -208,13 +208,13 @@ class Definitions:
 
     async def _restore(self) -> None:
         """Put back what the warehouse and this process know. Does nothing where the warehouse does not answer."""
-        if self._clock() - self._restored_at < _RESTORE_AGAIN_SECONDS:
+        if self._clock() - self._not_restored_at < _RESTORE_AGAIN_SECONDS:
             return
-        self._restored_at = self._clock()
         try:
             logged = await self._changes.latest(_RESTORE_SECONDS)
         except (WarehouseAway, StatementRefused) as error:
             log.warning("definitions_not_restored", reason=str(error))
+            self._not_restored_at = self._clock()
             return
         # What came last may have been in the stream that is gone too.
         revisions = {**logged, **self._newer_than(logged)}
