@@ -56,7 +56,7 @@ _SPLIT: Mapping[str, Any] = {
     "value": "a",
     "variants": [{"key": "a", "weight": 20}, {"key": "b", "weight": 30}, {"key": "c", "weight": 50}],
 }
-_TEXT: Mapping[str, Any] = {"key": "headline", "type": "string", "value": "first"}
+_TEXT: dict[str, Any] = {"key": "headline", "type": "string", "value": "first"}
 _USERS = 4000
 _COUNTRIES = ("US", "US", "US", "DE")
 _PLANS = ("premium", "pro", "free")
@@ -181,13 +181,15 @@ def over_http(options: argparse.Namespace) -> bool:
         case = Case("100 flags of all kinds", asking.of_all, target=HTTP_TARGET)
         rates.measure(port, asking, [case], options.http_rounds, options.requests)
     print(
-        f"over HTTP, {options.requests:,} requests a round, each for another user; {options.http_rounds} rounds, medians"
+        f"over HTTP, {options.requests:,} requests a round, each for another user; {options.http_rounds} rounds in turn, "
+        "medians"
     )
     print(*rates.lines(), sep="\n")
     p95 = percentile(waits, 95)
     print(
-        f"from writing a flag to another process's answer: {milliseconds_text(waits)}, longest {max(waits) * 1000:,.1f} "
-        f"ms, {len(waits)} writes; p95 is {p95 / CHANGE_TARGET_SECONDS:.2f} x the target of {CHANGE_TARGET_SECONDS:g} s"
+        f"from writing a flag to another process's answer: {milliseconds_text(waits)}, "
+        f"longest {max(waits) * 1000:,.1f} ms, "
+        f"{len(waits)} writes; p95 is {p95 / CHANGE_TARGET_SECONDS:.2f} x the target of {CHANGE_TARGET_SECONDS:g} s"
     )
     return rates.are_reached and p95 <= CHANGE_TARGET_SECONDS
 

@@ -135,7 +135,7 @@ class Plans:
 
     def _place(self, plan: _Plan, place: int, rules: Sequence[_Rule]) -> None:
         """Put a flag into a plan; the conditions of these rules hold."""
-        splits = []
+        splits: list[_Split] = []
         for number, rule in enumerate(rules):
             if rule.settled is not None:
                 plan.answers[place] = rule.settled

@@ -60,7 +60,7 @@ class Rates:
             rate = statistics.median(self.found[f"{case.name}, absolute"])
             wanted = f", target {case.target:.2f}" if case.target else f", aim {case.aim:.2f}" if case.aim else ""
             rounds = " ".join(f"{one:.2f}" for one in self.found[case.name])
-            yield f"{case.name}: {rate:,.0f} requests/s, {self.ratio(case):.2f} x the {EMPTY}{wanted} (rounds: {rounds})"
+            yield f"{case.name}: {rate:,.0f} requests/s, {self.ratio(case):.2f} x the {EMPTY}{wanted}; rounds {rounds}"
 
 
 def _rate(port: int, requests: list[Request]) -> float:

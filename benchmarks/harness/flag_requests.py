@@ -2,7 +2,7 @@
 
 import itertools
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -42,7 +42,7 @@ class Asking:
         """Ask the empty route, with the same body."""
         return self._requests(EMPTY_PATH, count, {})
 
-    def _requests(self, path: str, count: int, more: Mapping[str, Any]) -> list[Request]:
+    def _requests(self, path: str, count: int, more: dict[str, Any]) -> list[Request]:
         return [
             self._request(path, number, _encoder.encode(user_of(next(self.users)) | more)) for number in range(count)
         ]

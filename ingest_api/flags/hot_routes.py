@@ -21,7 +21,7 @@ from ingest_api.errors import PROBLEM_MEDIA_TYPE, FieldError, InputInvalid, Meth
 from ingest_api.events.bodies import ClientGone, read_body
 from ingest_api.events.cross_origin import Headers, headers_for_origin, preflight_headers
 from ingest_api.events.enrichment.senders import Sender
-from ingest_api.raw_answers import send_answer, tag_of
+from ingest_api.raw_answers import send_answer
 from ingest_api.services import Services, services_of
 
 ONE_PATH = "/api/feature-flags/flags/{key}/evaluate"
@@ -152,8 +152,8 @@ async def evaluate_all(asked: Asked, services: Services) -> Answer:
         wrong = FieldError("keys", f"has more than {MOST_KEYS} members")
         raise InputInvalid(f"{wrong.field} {wrong.message}.", errors=[wrong])
     evaluations = await _evaluate(request, request.keys, asked, services)
-    body = b'{"flags":{%b}}' % services.flags.tally.members(evaluations)
-    return tagged(body, tag_of(body), asked.headers)
+    members, tag = services.flags.tally.members(evaluations)
+    return tagged(b'{"flags":{%b}}' % members, tag, asked.headers)
 
 
 _ONE, _ALL = Route(ONE_PATH, evaluate_one), Route(ALL_PATH, evaluate_all)
