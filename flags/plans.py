@@ -5,7 +5,7 @@ which the user's bucket is left to be looked at, and what prerequisites are. A r
 assignment, another hash) is left to the evaluation of its flag alone; the answers are the same.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -17,14 +17,15 @@ from flags.audiences import Audiences
 from flags.conditions import Test
 from flags.evaluate import MAX_PREREQUISITE_DEPTH
 from flags.evaluation import Evaluation
-from flags.hashing import Range, bucket_ranges, choose_variation, in_namespace
+from flags.hashing import Range, bucket_ranges
 
 _MOST_ANSWERS = 1_000_000
 """In all plans together; when there are more, all plans are forgotten."""
-_BUCKETS = 10_000
+_BUCKETS, _PLACES = 10_000, 1000
+"""Of hash version 2, and of version 1, which namespaces have."""
 
-_Split: TypeAlias = Callable[[str, bytes, Sequence[Evaluation]], Evaluation | None]
-"""The answer for a user's id, as text and as bytes, and what other flags are; None where the next rule decides."""
+_Split: TypeAlias = Callable[[bytes, Sequence[Evaluation]], Evaluation | None]
+"""The answer for a user's id and what other flags are; None where the next rule decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ class Plans:
             answers[place] = alone(key)
         for place, splits in plan.splits:
             for split in splits:
-                chosen = split(user_id, hashed, answers)
+                chosen = split(hashed, answers)
                 if chosen is not None:
                     answers[place] = chosen
                     break
@@ -163,10 +164,14 @@ def _rule(rule: PlannedRule, bit: int, parents: Sequence[tuple[int | None, Test]
     seed, ranges = document.get("seed", ""), _ranges(document)
     if document.get("hashAttribute") != "id" or document.get("hashVersion") != 2 or not seed.isascii() or not ranges:
         return left_alone
-    split = _split(seed.encode(), ranges, answers, document.get("namespace"))
+    split = _split(seed.encode(), ranges, answers)
+    if namespace := document.get("namespace"):
+        if not namespace[0].isascii():
+            return left_alone
+        split = _within(namespace, split)
     if parents:
         return _Rule(bit, None, None, _gated(parents, split))
-    rollout = (seed.encode(), _buckets_below(ranges[0][1]), answers[0]) if "force" in document else None
+    rollout = (seed.encode(), _buckets_below(ranges[0][1], _BUCKETS), answers[0]) if "force" in document else None
     return _Rule(bit, None, rollout, split)
 
 
@@ -181,30 +186,55 @@ def _ranges(document: Mapping[str, Any]) -> Sequence[Range]:
     return bucket_ranges(len(variations), document.get("coverage", 1), document.get("weights"))
 
 
-def _split(seed: bytes, ranges: Sequence[Range], answers: Sequence[Evaluation], namespace: Any) -> _Split:
-    def split(user_id: str, hashed: bytes, _: Sequence[Evaluation]) -> Evaluation | None:
-        if namespace is not None and not in_namespace(user_id, namespace):
-            return None
-        bucket = fnv1a_32(b"%d" % fnv1a_32(seed + hashed)) % _BUCKETS / _BUCKETS
-        chosen = choose_variation(bucket, ranges)
-        return answers[chosen] if chosen >= 0 else None
+def _split(seed: bytes, ranges: Sequence[Range], answers: Sequence[Evaluation]) -> _Split:
+    bounds, outcomes = _outcomes(ranges, answers)
+
+    def split(hashed: bytes, _: Sequence[Evaluation]) -> Evaluation | None:
+        return outcomes[bisect_right(bounds, fnv1a_32(b"%d" % fnv1a_32(seed + hashed)) % _BUCKETS)]
 
     return split
 
 
+def _outcomes(
+    ranges: Sequence[Range], answers: Sequence[Evaluation]
+) -> tuple[Sequence[int], Sequence[Evaluation | None]]:
+    """From which bucket on which answer is given, and which one below the first of these; the first range wins."""
+    bounds: list[int] = []
+    outcomes: list[Evaluation | None] = [None]
+    for (start, end), answer in zip(ranges, answers, strict=False):
+        first, last = _buckets_below(start, _BUCKETS), _buckets_below(end, _BUCKETS)
+        first = max(first, bounds[-1]) if bounds else first
+        if first < last:
+            bounds += first, last
+            outcomes += answer, None
+    return bounds, outcomes
+
+
+def _within(namespace: Sequence[Any], split: _Split) -> _Split:
+    """For users whose place in a namespace is in its range: hash version 1, in steps of a thousandth."""
+    name, low, high = namespace
+    space = f"__{name}".encode()
+    first, last = _buckets_below(low, _PLACES), _buckets_below(high, _PLACES)
+
+    def within(hashed: bytes, known: Sequence[Evaluation]) -> Evaluation | None:
+        return split(hashed, known) if first <= fnv1a_32(hashed + space) % _PLACES < last else None
+
+    return within
+
+
 def _gated(parents: Sequence[tuple[int | None, Test]], split: _Split) -> _Split:
-    def gated(user_id: str, hashed: bytes, known: Sequence[Evaluation]) -> Evaluation | None:
+    def gated(hashed: bytes, known: Sequence[Evaluation]) -> Evaluation | None:
         for place, test in parents:
             if not test({"value": None if place is None else known[place].value}):
                 return None
-        return split(user_id, hashed, known)
+        return split(hashed, known)
 
     return gated
 
 
-def _buckets_below(bound: float) -> int:
-    """How many of the 10,000 buckets are below a bound."""
-    return bisect_left(range(_BUCKETS), bound, key=lambda number: number / _BUCKETS)
+def _buckets_below(bound: float, count: int) -> int:
+    """How many of so many buckets are below a bound."""
+    return bisect_left(range(count), bound, key=lambda number: number / count)
 
 
 def _depths(flags: Sequence[PlannedFlag]) -> dict[str, int]:
