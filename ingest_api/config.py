@@ -46,7 +46,7 @@ class ApiSettings(StreamSettings):
     """Signs the tokens that people and services read with."""
     feature_flags_cache_ttl: int = Field(default=300, ge=1, le=86_400)
     """Seconds after which definitions that Valkey has not confirmed count as stale; they go on being evaluated."""
-    feature_flags_exposure_share: float = Field(default=0.0, ge=0, le=1)
+    feature_flags_exposure_share: float = Field(default=0, ge=0, le=1)
     """Share of users whose evaluations become exposure events."""
     analytics_tracking_plan: Path = _PROJECT / "dbt" / "tracking_plan"
     """Directory of the tracking plan."""
