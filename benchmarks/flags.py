@@ -156,17 +156,15 @@ def over_http(options: argparse.Namespace) -> bool:
     with (
         tempfile.TemporaryDirectory(prefix="analytics-flags-") as directory,
         ingest_stack(Path(directory)) as running,
-        another_api(running) as port,
+        another_api(running) as (port, server),
         editing(running) as editor,
     ):
         asking = Asking(running.access.write_key, itertools.count())
-        rates = Rates()
+        rates = Rates(port, server, asking)
         define(editor, [*targeted_rollouts(100), _TEXT])
         wait_for_definitions(port, running.access.write_key, _TEXT["key"])
         keys = [f"feature_{one}" for one in range(100)]
         rates.measure(
-            port,
-            asking,
             [
                 Case("one flag by key", lambda count: asking.of_one(count, keys[50]), aim=0.85),
                 Case("10 flags by keys", lambda count: asking.of_all(count, keys=keys[40:50])),
@@ -179,10 +177,9 @@ def over_http(options: argparse.Namespace) -> bool:
         define(editor, [*mixed(100), _TEXT])
         wait_for_definitions(port, running.access.write_key, "mixed_0")
         case = Case("100 flags of all kinds", asking.of_all, target=HTTP_TARGET)
-        rates.measure(port, asking, [case], options.http_rounds, options.requests)
+        rates.measure([case], options.http_rounds, options.requests)
     print(
-        f"over HTTP, {options.requests:,} requests a round, each for another user; {options.http_rounds} rounds in turn, "
-        "medians"
+        f"over HTTP, {options.http_rounds} rounds in turn of {options.requests:,} requests, each for another user; medians"
     )
     print(*rates.lines(), sep="\n")
     p95 = percentile(waits, 95)

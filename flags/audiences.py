@@ -10,13 +10,13 @@ from typing import Any
 
 from flags.conditions import Test
 
-_MOST_COMBINATIONS = 4096
+_MOST_COMBINATIONS = 1024
 """Remembered of one group of conditions; when there are more, all are forgotten."""
-_LONGEST_TEXT = 200
-"""Longest attribute that is remembered: users choose what they send."""
+_LONGEST_KEY = 500
+"""Longest combination that is remembered, as text: users choose what they send."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Group:
     """The conditions that read the same attributes."""
 
@@ -24,6 +24,10 @@ class _Group:
     tests: list[tuple[int, Test]] = field(default_factory=list)
     """Each with its bit."""
     known: dict[tuple[Any, ...], int] = field(default_factory=dict)
+    asked: int = 0
+    """How often since all were forgotten."""
+    is_remembered: bool = True
+    """Not where hardly a combination comes again, as with addresses."""
 
 
 class Audiences:
@@ -41,6 +45,10 @@ class Audiences:
         """The conditions that hold: of each, in their order, one bit."""
         holding = 0
         for group in self._groups:
+            if not group.is_remembered:
+                holding |= _tested(group, attributes)
+                continue
+            group.asked += 1
             key = tuple(map(attributes.get, group.names))
             if True in key or False in key:  # to Python they are also 1 and 0
                 key = (key, tuple(map(type, key)))
@@ -50,9 +58,11 @@ class Audiences:
                 found = _tested(group, attributes)
             if found is None:
                 found = _tested(group, attributes)
-                if all(type(one) is not str or len(one) <= _LONGEST_TEXT for one in map(attributes.get, group.names)):
+                if len(str(key)) <= _LONGEST_KEY:
                     if len(group.known) >= _MOST_COMBINATIONS:
+                        group.is_remembered = group.asked > 2 * _MOST_COMBINATIONS
                         group.known.clear()
+                        group.asked = 0
                     group.known[key] = found
             holding |= found
         return holding

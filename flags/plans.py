@@ -19,8 +19,10 @@ from flags.evaluate import MAX_PREREQUISITE_DEPTH
 from flags.evaluation import Evaluation
 from flags.hashing import Range, bucket_ranges
 
-_MOST_ANSWERS = 1_000_000
+_MOST_ANSWERS = 250_000
 """In all plans together; when there are more, all plans are forgotten."""
+_FEWEST = 4
+"""Flags that are asked for by key for which a plan is less work than each of them."""
 _BUCKETS, _PLACES = 10_000, 1000
 """Of hash version 2, and of version 1, which namespaces have."""
 
@@ -73,7 +75,7 @@ class Plans:
     def __init__(self, flags: Sequence[PlannedFlag], compiled: Callable[[Any], Test]) -> None:
         self._flags = flags
         self._depths = _depths(flags)
-        places = {one.key: place for place, one in enumerate(flags)}
+        self._places = places = {one.key: place for place, one in enumerate(flags)}
         conditions: dict[bytes, int] = {}
         written = []
         self._rules: list[tuple[_Rule, ...]] = []
@@ -95,20 +97,33 @@ class Plans:
                 rules.append(_rule(rule, bit, parents if flag.key in self._depths else None))
             self._rules.append(tuple(rules))
         self._audiences = Audiences(written, compiled)
-        self._plans: dict[int, _Plan] = {}
+        self._plans: dict[int | tuple[int, tuple[str, ...]], _Plan] = {}
+        self._planned_answers = 0
+
+    def are_worth_it(self, keys: Sequence[str] | None) -> bool:
+        """Whether there is a plan for the flags of these keys; None are all."""
+        return keys is None or (len(keys) >= _FEWEST and all(one in self._places for one in keys))
 
     def evaluate(
-        self, attributes: dict[str, Any], user_id: str, alone: Callable[[str], Evaluation]
+        self,
+        attributes: dict[str, Any],
+        user_id: str,
+        alone: Callable[[str], Evaluation],
+        keys: tuple[str, ...] | None = None,
     ) -> list[Evaluation]:
-        """Every flag for a user, in their order.
+        """Flags for a user, in their order.
 
         Args:
             attributes: the user's.
             user_id: in ASCII, not empty: as it is hashed.
             alone: evaluates one flag.
+            keys: which flags, each of them known here; None are all.
         """
         holding = self._audiences.of(attributes)
-        plan = self._plans.get(holding) or self._planned(holding)
+        if keys is None:
+            plan = self._plans.get(holding) or self._planned(holding)
+        else:
+            plan = self._plans.get((holding, keys)) or self._picked(holding, keys)
         answers = plan.answers.copy()
         hashed = user_id.encode()
         for place, seed, below, answer in plan.rollouts:
@@ -129,9 +144,30 @@ class Plans:
         for place, rules in enumerate(self._rules):
             self._place(plan, place, [one for one in rules if not one.bit or one.bit & holding])
         plan.splits.sort(key=lambda one: self._depths[self._flags[one[0]].key])
-        if (len(self._plans) + 1) * len(self._flags) > _MOST_ANSWERS:
+        return self._kept(holding, plan)
+
+    def _picked(self, holding: int, keys: tuple[str, ...]) -> _Plan:
+        """The plan of some flags. One with prerequisites is evaluated alone: they may not be among them."""
+        whole = self._plans.get(holding) or self._planned(holding)
+        rollouts = {place: (seed, below, answer) for place, seed, below, answer in whole.rollouts}
+        splits, others = dict(whole.splits), dict(whole.others)
+        places = [self._places[key] for key in keys]
+        plan = _Plan([whole.answers[place] for place in places])
+        for number, (place, key) in enumerate(zip(places, keys, strict=True)):
+            if place in rollouts:
+                plan.rollouts.append((number, *rollouts[place]))
+            elif place in others or (place in splits and self._depths[key]):
+                plan.others.append((number, key))
+            elif place in splits:
+                plan.splits.append((number, splits[place]))
+        return self._kept((holding, keys), plan)
+
+    def _kept(self, what: int | tuple[int, tuple[str, ...]], plan: _Plan) -> _Plan:
+        self._planned_answers += len(plan.answers)
+        if self._planned_answers > _MOST_ANSWERS:
             self._plans.clear()
-        self._plans[holding] = plan
+            self._planned_answers = len(plan.answers)
+        self._plans[what] = plan
         return plan
 
     def _place(self, plan: _Plan, place: int, rules: Sequence[_Rule]) -> None:

@@ -112,14 +112,15 @@ class Ruleset:
         """What each flag is for the user, in order; without `keys` all of them. Prerequisites are evaluated once."""
         state = self._state_at(now)
         trail: Trail = {}
-        if keys is None and user.overrides is NO_OVERRIDES and type(user.attributes) is dict:
+        asked = None if keys is None else tuple(keys)
+        if user.overrides is NO_OVERRIDES and type(user.attributes) is dict and state.plans.are_worth_it(asked):
             text = hash_text(user.attributes.get("id"))
             if text and text.isascii():
                 with suppress(Exception):  # one flag that cannot be evaluated must not take the others with it
                     return state.plans.evaluate(
-                        user.attributes, text, lambda key: self._evaluate(state, key, user, None, trail)
+                        user.attributes, text, lambda key: self._evaluate(state, key, user, None, trail), asked
                     )
-        return [self._evaluate(state, key, user, None, trail) for key in (self.flags if keys is None else keys)]
+        return [self._evaluate(state, key, user, None, trail) for key in (self.flags if asked is None else asked)]
 
     def next_change(self, now: datetime) -> datetime | None:
         """When a schedule next changes answers; None when none does. Copies of answers are good until then."""

@@ -15,7 +15,7 @@ from benchmarks.harness.flag_empty_route import EMPTY_PATH
 from benchmarks.harness.tracking import Request
 from local_stack.config import PROJECT_ROOT
 from local_stack.ports import LOOPBACK, free_port
-from local_stack.process import Program
+from local_stack.process import Process, Program
 from local_stack.startup import IngestStack
 
 ALL_PATH = "/api/feature-flags/evaluate"
@@ -56,10 +56,10 @@ class Asking:
 
 
 @contextmanager
-def another_api(running: IngestStack) -> Iterator[int]:
-    """Serve the API with the empty route from a process of its own, and give its port."""
+def another_api(running: IngestStack) -> Iterator[tuple[int, Process]]:
+    """Serve the API with the empty route from a process of its own, and give its port and the process."""
     programs, port = running.programs, free_port()
-    running.stack.start(
+    [process] = running.stack.start(
         Program(
             name="flags",
             command=[sys.executable, "-m", "benchmarks.harness.flag_empty_route"],
@@ -69,7 +69,7 @@ def another_api(running: IngestStack) -> Iterator[int]:
             health_url=f"http://{LOOPBACK}:{port}/health/live",
         )
     )
-    yield port
+    yield port, process
 
 
 @contextmanager

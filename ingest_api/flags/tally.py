@@ -1,7 +1,8 @@
 """Answers of flags as JSON, encoded once, and how often each was given.
 
-The answers of a flag are few: what is kept beside each is found by the identity of the object, which costs less than
-encoding it again. The counts go into the event stream every few seconds and end up in `raw.flag_evaluations`.
+The answers of a flag are few: what is kept beside each, and beside those of a few flags in a row, is found by the
+identity of the objects, which costs less than encoding them again. The counts go into the event stream every few
+seconds and end up in `raw.flag_evaluations`.
 """
 
 import asyncio
@@ -23,6 +24,8 @@ _FLUSH_SECONDS = 10.0
 # Each edit of a flag brings new ones.
 _MOST_KEPT = 20_000
 _LONGEST_ANSWER = 256
+# Few enough that a run comes again although each of its flags is split.
+_RUN_LENGTH = 5
 
 _encoder = msgspec.json.Encoder()
 
@@ -40,6 +43,18 @@ class _Given:
         self.count = 0
 
 
+class _Run:
+    """Answers that were given one after the other, and how often since the last flush."""
+
+    __slots__ = ("count", "digest", "given", "members")
+
+    def __init__(self, given: Sequence[_Given]) -> None:
+        self.given = given
+        self.members = b",".join([one.member for one in given])
+        self.digest = hashlib.blake2b(b"".join([one.digest for one in given]), digest_size=16).digest()
+        self.count = 0
+
+
 class Tally:
     """Encodes and counts the answers of one process. For one event loop."""
 
@@ -48,29 +63,34 @@ class Tally:
         self._now = now
         self._since = now()
         self._given: dict[int, _Given] = {}
+        self._runs: dict[tuple[int, ...], _Run] = {}
 
     def encoded(self, evaluation: Evaluation) -> bytes:
         """The answer as JSON; counts it."""
-        return self._counted(evaluation).json
+        given = self._of(evaluation)
+        given.count += 1
+        return given.json
 
     def members(self, evaluations: Sequence[Evaluation]) -> tuple[bytes, bytes]:
         """The answers as members of a JSON object, by key of the flag, and their `ETag`; counts them."""
-        try:
-            found = list(map(self._given.__getitem__, map(id, evaluations)))
-        except KeyError:
-            found = [self._counted(one) for one in evaluations]
-        else:
-            for given in found:
-                given.count += 1
+        identities = tuple(map(id, evaluations))
+        runs = []
+        for start in range(0, len(identities), _RUN_LENGTH):
+            identity = identities[start : start + _RUN_LENGTH]
+            run = self._runs.get(identity)
+            if run is None:
+                run = self._run(identity, evaluations[start : start + _RUN_LENGTH])
+            run.count += 1
+            runs.append(run)
         # Of digests, which are a tenth of what they stand for.
-        return b",".join([one.member for one in found]), tag_of(b"".join([one.digest for one in found]))
+        return b",".join([one.members for one in runs]), tag_of(b"".join([one.digest for one in runs]))
 
     def count(self, evaluations: Iterable[Evaluation]) -> None:
         """Count answers that are encoded in another way."""
         for one in evaluations:
-            self._counted(one)
+            self._of(one).count += 1
 
-    def _counted(self, evaluation: Evaluation) -> _Given:
+    def _of(self, evaluation: Evaluation) -> _Given:
         given = self._given.get(id(evaluation))
         if given is None:
             given = _Given(evaluation)
@@ -78,10 +98,26 @@ class Tally:
                 if len(self._given) >= _MOST_KEPT:
                     self.flush()
                     self._given.clear()
+                    self._runs.clear()
                 # It keeps the evaluation, so that no other object gets its identity.
                 self._given[id(evaluation)] = given
-        given.count += 1
         return given
+
+    def _run(self, identity: tuple[int, ...], evaluations: Sequence[Evaluation]) -> _Run:
+        run = _Run([self._of(one) for one in evaluations])
+        if all(one.error is None for one in evaluations):
+            if len(self._runs) >= _MOST_KEPT:
+                self._sum_up()
+                self._runs.clear()
+            self._runs[identity] = run
+        return run
+
+    def _sum_up(self) -> None:
+        """Count the answers of each run."""
+        for run in self._runs.values():
+            for given in run.given:
+                given.count += run.count
+            run.count = 0
 
     async def keep_flushing(self) -> None:
         """Hand the counts to the event stream every few seconds until cancelled."""
@@ -92,6 +128,7 @@ class Tally:
     def flush(self) -> None:
         """Hand the counts to the event stream. While it takes nothing, they wait for the next time."""
         now = self._now()
+        self._sum_up()
         counted = [one for one in self._given.values() if one.count]
         if not counted:
             self._since = now

@@ -18,10 +18,16 @@ from tests.flags.flags_given import NOW, flag, people, ruleset, user
 
 
 def differing(rules: Ruleset, everybody: list[dict[str, Any]]) -> list[Any]:
-    """Answers for these users that are not those of the flags alone."""
-    users = [user_of(None, one) for one in everybody]
-    pairs = [(one, rules.evaluate(one.key, who, NOW)) for who in users for one in rules.evaluate_all(who, NOW)]
-    return [(one, alone) for one, alone in pairs if one != alone]
+    """Answers for these users that are not those of the flags alone: of all flags, and of some by their keys."""
+    some = [*rules.flags][::-2] * 3
+    found = []
+    for one in everybody:
+        who = user_of(None, one)
+        for keys in (None, some):
+            answers = rules.evaluate_all(who, NOW, keys)
+            alone = [rules.evaluate(key, who, NOW) for key in (rules.flags if keys is None else keys)]
+            found += [pair for pair in zip(answers, alone, strict=True) if pair[0] != pair[1]]
+    return found
 
 
 def test_all_flags_at_once_are_what_each_is_alone() -> None:
@@ -100,7 +106,7 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         flag("b", conditions=[{"age": {"$gt": 30}}], rolloutPercentage=50),
     )
     everybody = [
-        {"id": f"u{one}", "name": f"name-{one}" + "x" * (300 if one % 7 == 0 else 0), "age": one} for one in range(60)
+        {"id": f"u{one}", "name": f"name-{one}" + "x" * (600 if one % 7 == 0 else 0), "age": one} for one in range(60)
     ]
 
     assert differing(rules, everybody * 2) == []
