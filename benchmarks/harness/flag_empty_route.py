@@ -8,6 +8,7 @@ import sys
 from starlette.types import ASGIApp
 
 from ingest_api.__main__ import serve
+from ingest_api.flags.addresses import find_route
 from ingest_api.flags.hot_routes import Answer, Asked, FlagRoutes, Route
 from ingest_api.services import Services
 
@@ -24,7 +25,7 @@ _FOUND = Route(EMPTY_PATH, _empty), ""
 
 def with_empty_route(app: ASGIApp) -> ASGIApp:
     """Serve the empty route and pass every other request on to `app`."""
-    return FlagRoutes(app, lambda path: _FOUND if path == EMPTY_PATH else None)
+    return FlagRoutes(app, lambda path: _FOUND if path == EMPTY_PATH else find_route(path))
 
 
 if __name__ == "__main__":

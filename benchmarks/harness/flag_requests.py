@@ -1,6 +1,7 @@
 """Evaluations as complete HTTP requests, each for another user, and the two API processes that they are sent to."""
 
 import itertools
+import random
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,12 +21,13 @@ from local_stack.startup import IngestStack
 
 ALL_PATH = "/api/feature-flags/evaluate"
 _ONE_PATH = "/api/feature-flags/flags/{key}/evaluate"
+_KNOWN_USERS = 5000
 _encoder = msgspec.json.Encoder()
 
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Makes requests; no user is asked for twice."""
+    """Makes requests; no user is asked for twice where nothing else is said."""
 
     write_key: str
     users: "itertools.count[int]"
@@ -37,6 +39,12 @@ class Asking:
     def of_one(self, count: int, key: str) -> list[Request]:
         """Evaluate one flag."""
         return self._requests(_ONE_PATH.format(key=key), count, {})
+
+    def of_known(self, count: int) -> list[Request]:
+        """Evaluate all flags for thousands of users who come again and again, in any order."""
+        bodies = [_encoder.encode(user_of(number)) for number in range(_KNOWN_USERS)]
+        chance = random.Random(next(self.users))  # noqa: S311 - repeatable
+        return [self._request(ALL_PATH, number, chance.choice(bodies)) for number in range(count)]
 
     def of_nothing(self, count: int) -> list[Request]:
         """Ask the empty route, with the same body."""

@@ -57,6 +57,11 @@ class Evaluator:
         self._now = now
         self._sticky_of: tuple[Ruleset | None, frozenset[str]] = (None, frozenset())
 
+    @property
+    def only_answers(self) -> bool:
+        """Whether an evaluation does nothing but answer: no assignment is sticky, no exposure becomes an event."""
+        return self._exposure_share <= 0 and not self._sticky_attributes(self._definitions.ruleset)
+
     async def evaluate(self, user: User, keys: Iterable[str] | None, source: str, sender: Sender) -> list[Evaluation]:
         """Each of these flags for the user, in their order; None are all of them.
 

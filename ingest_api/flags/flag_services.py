@@ -18,6 +18,7 @@ from ingest_api.flags.editing import Editor
 from ingest_api.flags.evaluating import Evaluator
 from ingest_api.flags.listeners import Listeners
 from ingest_api.flags.payloads import Payloads
+from ingest_api.flags.recent_answers import RecentAnswers
 from ingest_api.flags.scheduling import Scheduler
 from ingest_api.flags.tally import Tally
 from ingest_api.warehouse_reader import WarehouseReader
@@ -33,6 +34,7 @@ class FlagServices:
     scheduler: Scheduler
     evaluator: Evaluator
     tally: Tally
+    recent: RecentAnswers
     payloads: Payloads
     listeners: Listeners
 
@@ -70,6 +72,7 @@ async def open_flags(
             scheduler=scheduler,
             evaluator=Evaluator(definitions, sticky, stream, settings.feature_flags_exposure_share),
             tally=tally,
+            recent=RecentAnswers(tally),
             payloads=payloads,
             listeners=listeners,
         )

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -21,6 +22,7 @@ from ingest_api.errors import PROBLEM_MEDIA_TYPE, FieldError, InputInvalid, Meth
 from ingest_api.events.bodies import ClientGone, read_body
 from ingest_api.events.cross_origin import Headers, headers_for_origin, preflight_headers
 from ingest_api.events.enrichment.senders import Sender
+from ingest_api.flags.recent_answers import bulk_answer
 from ingest_api.raw_answers import send_answer
 from ingest_api.services import Services, services_of
 
@@ -147,13 +149,20 @@ async def evaluate_one(asked: Asked, services: Services) -> Answer:
 
 async def evaluate_all(asked: Asked, services: Services) -> Answer:
     """`POST /api/feature-flags/evaluate`: with `If-None-Match`, 304 when the answers for this user are the same."""
+    flags, now = services.flags, datetime.now(UTC)
+    ruleset, may_keep = flags.definitions.ruleset, flags.evaluator.only_answers
+    known = flags.recent.find(asked.body, ruleset, now) if may_keep else None
+    if known is not None:
+        return tagged(known.body(), known.tag, asked.headers)
     request = _read(_for_all, asked.body)
     if request.keys is not None and len(request.keys) > MOST_KEYS:
         wrong = FieldError("keys", f"has more than {MOST_KEYS} members")
         raise InputInvalid(f"{wrong.field} {wrong.message}.", errors=[wrong])
     evaluations = await _evaluate(request, request.keys, asked, services)
-    members, tag = services.flags.tally.members(evaluations)
-    return tagged(b'{"flags":{%b}}' % members, tag, asked.headers)
+    answer = bulk_answer(flags.tally.runs(evaluations))
+    if may_keep:
+        flags.recent.keep(asked.body, answer, ruleset)
+    return tagged(answer.body(), answer.tag, asked.headers)
 
 
 _ONE, _ALL = Route(ONE_PATH, evaluate_one), Route(ALL_PATH, evaluate_all)

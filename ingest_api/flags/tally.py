@@ -17,7 +17,6 @@ from flags.evaluation import Evaluation
 from ingest_api.errors import ApiError
 from ingest_api.events.entries import Rows
 from ingest_api.events.stream import EventStream
-from ingest_api.raw_answers import tag_of
 from warehouse.raw_events import FlagEvaluationCount
 
 _FLUSH_SECONDS = 10.0
@@ -43,12 +42,13 @@ class _Given:
         self.count = 0
 
 
-class _Run:
-    """Answers that were given one after the other, and how often since the last flush."""
+class Run:
+    """A few answers in a row as members of a JSON object, by key of the flag; `count` is raised when they are given."""
 
-    __slots__ = ("count", "digest", "given", "members")
+    __slots__ = ("count", "digest", "given", "is_kept", "members")
 
     def __init__(self, given: Sequence[_Given]) -> None:
+        self.is_kept = all(one.evaluation.error is None for one in given)
         self.given = given
         self.members = b",".join([one.member for one in given])
         self.digest = hashlib.blake2b(b"".join([one.digest for one in given]), digest_size=16).digest()
@@ -63,7 +63,9 @@ class Tally:
         self._now = now
         self._since = now()
         self._given: dict[int, _Given] = {}
-        self._runs: dict[tuple[int, ...], _Run] = {}
+        self._runs: dict[tuple[int, ...], Run] = {}
+        self.generation = 0
+        """Changes when runs are forgotten: those of an earlier one are counted no more."""
 
     def encoded(self, evaluation: Evaluation) -> bytes:
         """The answer as JSON; counts it."""
@@ -71,8 +73,8 @@ class Tally:
         given.count += 1
         return given.json
 
-    def members(self, evaluations: Sequence[Evaluation]) -> tuple[bytes, bytes]:
-        """The answers as members of a JSON object, by key of the flag, and their `ETag`; counts them."""
+    def runs(self, evaluations: Sequence[Evaluation]) -> Sequence[Run]:
+        """The answers a few at a time."""
         identities = tuple(map(id, evaluations))
         runs = []
         for start in range(0, len(identities), _RUN_LENGTH):
@@ -80,10 +82,8 @@ class Tally:
             run = self._runs.get(identity)
             if run is None:
                 run = self._run(identity, evaluations[start : start + _RUN_LENGTH])
-            run.count += 1
             runs.append(run)
-        # Of digests, which are a tenth of what they stand for.
-        return b",".join([one.members for one in runs]), tag_of(b"".join([one.digest for one in runs]))
+        return runs
 
     def count(self, evaluations: Iterable[Evaluation]) -> None:
         """Count answers that are encoded in another way."""
@@ -98,19 +98,23 @@ class Tally:
                 if len(self._given) >= _MOST_KEPT:
                     self.flush()
                     self._given.clear()
-                    self._runs.clear()
+                    self._forget_runs()
                 # It keeps the evaluation, so that no other object gets its identity.
                 self._given[id(evaluation)] = given
         return given
 
-    def _run(self, identity: tuple[int, ...], evaluations: Sequence[Evaluation]) -> _Run:
-        run = _Run([self._of(one) for one in evaluations])
-        if all(one.error is None for one in evaluations):
+    def _run(self, identity: tuple[int, ...], evaluations: Sequence[Evaluation]) -> Run:
+        run = Run([self._of(one) for one in evaluations])
+        if run.is_kept:
             if len(self._runs) >= _MOST_KEPT:
                 self._sum_up()
-                self._runs.clear()
+                self._forget_runs()
             self._runs[identity] = run
         return run
+
+    def _forget_runs(self) -> None:
+        self._runs.clear()
+        self.generation += 1
 
     def _sum_up(self) -> None:
         """Count the answers of each run."""
