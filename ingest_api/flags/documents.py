@@ -13,6 +13,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from flags.codec import MAX_TAGS
+from flags.fields import KEY_PATTERN, MAX_KEY_CHARACTERS
 from ingest_api.camel_model import CamelModel
 from ingest_api.flags.change_log import LoggedChange
 from ingest_api.flags.scheduled_changes import ScheduledChange
@@ -56,18 +58,20 @@ class VariantDocument(CamelModel):
 class FlagInput(CamelModel):
     """A flag as it is written."""
 
-    key: str = Field(pattern=r"^[A-Za-z0-9._:-]{1,200}$", examples=["new_feature"])
+    key: str = Field(pattern=f"^{KEY_PATTERN}$", max_length=MAX_KEY_CHARACTERS, examples=["new_feature"])
     name: str = Field(examples=["New Feature"])
     type: FlagKind = "boolean"
     value: Any = Field(None, description="What users get to whom the flag applies", examples=[True])
-    default_value: Any = Field(None, description="What everybody else gets; false for a boolean")
+    default_value: Any = Field(
+        None, description="What everybody else gets; when it is absent, false for a boolean and null for others"
+    )
     is_enabled: bool = Field(True, description="False is the kill switch: everybody gets `defaultValue`")
     rollout_percentage: float = Field(100, ge=0, le=100)
     conditions: list[ConditionDocument | dict[str, Any]] = Field([], description="All of them must hold")
     variants: list[VariantDocument] = Field([], description="Values that users are split between, by weight")
     rules: list[dict[str, Any]] = Field([], description="Instead of the members above: the first that applies decides")
     prerequisites: list[dict[str, Any]] = Field([], description="Other flags and what they must be")
-    tags: list[str] = Field([], max_length=50)
+    tags: list[str] = Field([], max_length=MAX_TAGS)
     owner: str = ""
     description: str = ""
     hash_attribute: str = Field("id", description="Attribute that decides the bucket; `id` is the user id")
@@ -88,7 +92,7 @@ class FlagDocument(FlagInput):
 class SegmentInput(CamelModel):
     """A named condition as it is written."""
 
-    key: str = Field(examples=["beta_users"])
+    key: str = Field(pattern=f"^{KEY_PATTERN}$", max_length=MAX_KEY_CHARACTERS, examples=["beta_users"])
     name: str
     description: str = ""
     conditions: list[ConditionDocument | dict[str, Any]]
