@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import msgspec
 from redis.asyncio import Redis
 
 from flags.hashing import hash_text
@@ -14,7 +13,10 @@ KEPT_SECONDS = 180 * 86_400
 
 
 class StickyStore:
-    """The sticky buckets of one environment. Every method may raise `redis.RedisError`."""
+    """The sticky buckets of one environment. Every method may raise `redis.RedisError`.
+
+    Each assignment is a field of its own, so that two requests of one user at once do not undo each other's.
+    """
 
     def __init__(self, valkey: Redis, environment: str) -> None:
         self._valkey = valkey
@@ -22,15 +24,27 @@ class StickyStore:
 
     async def load(self, attributes: Mapping[str, Any], names: Iterable[str]) -> StickyBuckets:
         """What is known of a user by the attributes of these names."""
-        keys = [document_key(name, text) for name in names if (text := hash_text(attributes.get(name)))]
-        if not keys:
+        known = [(name, text) for name in names if (text := hash_text(attributes.get(name)))]
+        if not known:
             return StickyBuckets()
-        found = await self._valkey.mget([self._prefix + key for key in keys])
-        return StickyBuckets.of(msgspec.json.decode(one) for one in found if one is not None)
+        async with self._valkey.pipeline(transaction=False) as reading:
+            for name, text in known:
+                reading.hgetall(self._prefix + document_key(name, text))
+            found = await reading.execute()
+        return StickyBuckets.of(
+            {
+                "attributeName": name,
+                "attributeValue": text,
+                "assignments": {experiment.decode(): variation.decode() for experiment, variation in one.items()},
+            }
+            for (name, text), one in zip(known, found, strict=True)
+            if one
+        )
 
     async def save(self, buckets: StickyBuckets) -> None:
         """Keep what has changed."""
         async with self._valkey.pipeline(transaction=False) as writing:
             for key, document in buckets.changed.items():
-                writing.set(self._prefix + key, msgspec.json.encode(document), ex=KEPT_SECONDS)
+                writing.hset(self._prefix + key, mapping=document["assignments"])
+                writing.expire(self._prefix + key, KEPT_SECONDS)
             await writing.execute()

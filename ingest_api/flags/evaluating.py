@@ -56,6 +56,7 @@ class Evaluator:
         self._window = ExposureWindow(_EXPOSURE_WINDOW_SECONDS)
         self._now = now
         self._sticky_of: tuple[Ruleset | None, frozenset[str]] = (None, frozenset())
+        self._is_sticky_away = False
 
     @property
     def only_answers(self) -> bool:
@@ -69,9 +70,7 @@ class Evaluator:
             DefinitionsAway: this process has never seen the definitions.
         """
         ruleset = self._definitions.ruleset
-        names = self._sticky_attributes(ruleset)
-        if names:
-            user = await self._with_sticky_buckets(user, names)
+        user = await self.recognised(user)
         answers = ruleset.evaluate_all(user, self._now(), keys)
         if user.sticky_buckets is not None and user.sticky_buckets.changed:
             await self._save(user)
@@ -79,18 +78,24 @@ class Evaluator:
             self._expose(user, answers, source, sender)
         return answers
 
+    async def recognised(self, user: User) -> User:
+        """The user with what was assigned before; without it while Valkey does not answer."""
+        names = self._sticky_attributes(self._definitions.ruleset)
+        if not names:
+            return user
+        try:
+            async with asyncio.timeout(_STICKY_SECONDS):
+                user = replace(user, sticky_buckets=await self._sticky.load(user.attributes, names))
+        except (RedisError, OSError, TimeoutError) as error:
+            self._note_sticky(error)
+        else:
+            self._note_sticky(None)
+        return user
+
     def _sticky_attributes(self, ruleset: Ruleset) -> frozenset[str]:
         if self._sticky_of[0] is not ruleset:
             self._sticky_of = ruleset, sticky_attributes(ruleset.flags.values())
         return self._sticky_of[1]
-
-    async def _with_sticky_buckets(self, user: User, names: Iterable[str]) -> User:
-        try:
-            async with asyncio.timeout(_STICKY_SECONDS):
-                return replace(user, sticky_buckets=await self._sticky.load(user.attributes, names))
-        except (RedisError, OSError, TimeoutError, msgspec.MsgspecError) as error:
-            log.warning("sticky_buckets_not_loaded", reason=str(error) or type(error).__name__)
-            return user
 
     async def _save(self, user: User) -> None:
         assert user.sticky_buckets is not None  # noqa: S101 - the caller has looked
@@ -98,7 +103,15 @@ class Evaluator:
             async with asyncio.timeout(_STICKY_SECONDS):
                 await self._sticky.save(user.sticky_buckets)
         except (RedisError, OSError, TimeoutError) as error:
-            log.warning("sticky_buckets_not_saved", reason=str(error) or type(error).__name__)
+            self._note_sticky(error)
+
+    def _note_sticky(self, error: Exception | None) -> None:
+        """Tell the log when assignments begin and end to be unknown, not at each request."""
+        if error is not None and not self._is_sticky_away:
+            log.warning("sticky_buckets_away", reason=str(error) or type(error).__name__)
+        elif error is None and self._is_sticky_away:
+            log.info("sticky_buckets_are_back")
+        self._is_sticky_away = error is not None
 
     def _expose(self, user: User, answers: Iterable[Evaluation], source: str, sender: Sender) -> None:
         user_id = hash_text(user.attributes.get("id"))

@@ -221,7 +221,8 @@ async def explain_flag(caller: CanReadFlags, key: Key, asked: ExplainRequest, re
     if key not in ruleset.flags:
         raise NotFound(f"There is no flag {key}.", code="flag_not_found")
     user_id = None if asked.user_id is None else str(asked.user_id)
-    return explain(ruleset, key, user_of(user_id, asked.attributes), datetime.now(UTC)).document()
+    user = await _flags(request).evaluator.recognised(user_of(user_id, asked.attributes))
+    return explain(ruleset, key, user, datetime.now(UTC)).document()
 
 
 @router.get(

@@ -34,6 +34,20 @@ async def test_what_was_saved_is_loaded_by_any_of_its_attributes(client: Redis) 
     assert (await store.load({}, ["id"])).documents == {}
 
 
+async def test_two_requests_of_one_user_do_not_undo_each_others_assignments(client: Redis) -> None:
+    store = StickyStore(client, f"test_{secrets.token_hex(4)}")
+    user = {"id": "ada"}
+    one, other = await store.load(user, ["id"]), await store.load(user, ["id"])
+    one.assign("id", "ada", "checkout__0", "blue")
+    other.assign("id", "ada", "search__0", "on")
+
+    await store.save(one)
+    await store.save(other)
+
+    kept = (await store.load(user, ["id"])).assignments(["id||ada"])
+    assert kept == {"checkout__0": "blue", "search__0": "on"}
+
+
 async def test_assignments_are_kept_for_half_a_year(client: Redis) -> None:
     environment = f"test_{secrets.token_hex(4)}"
     store = StickyStore(client, environment)

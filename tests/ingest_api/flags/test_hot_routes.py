@@ -204,6 +204,10 @@ def test_a_sticky_user_keeps_the_variation_when_weights_change(flags: Api) -> No
 
     assert value_of(flags.client, user_id="early") == "a"
     assert value_of(flags.client, user_id="late") == "b"
+    explained = [
+        flags.client.post(f"{FLAGS}/dark_mode/explain", json={"userId": one}).json() for one in ("early", "new")
+    ]
+    assert [one["value"] for one in explained] == ["a", "b"]
 
 
 def test_evaluation_survives_hostile_attributes(flags: Api) -> None:

@@ -92,6 +92,20 @@ def test_flags_are_evaluated_while_valkey_is_down_and_health_says_how_old_they_a
         assert value_of(client) is False
 
 
+def test_sticky_users_get_what_the_rules_say_while_valkey_is_down(servers: Stoppable, settings: ApiSettings) -> None:
+    rule = {"id": "split", "variations": ["a", "b"], "weights": [1, 0], "sticky": True}
+    with api(settings, servers) as client:
+        created(client, type="string", value="a", rules=[rule])
+        assert value_of(client) == "a"
+        patched(client, rules=[rule | {"weights": [0, 1]}])
+
+        servers.stop("valkey")
+        assert value_of(client) == "b"
+
+        servers.start("valkey")
+        seconds_until(lambda: value_of(client) == "a")
+
+
 def test_flags_are_changed_and_evaluated_while_clickhouse_is_down(servers: Stoppable, settings: ApiSettings) -> None:
     with api(settings, servers) as client:
         created(client)
