@@ -53,6 +53,8 @@ class _Plan:
     answers: list[Evaluation]
     rollouts: list[tuple[int, bytes, int, Evaluation]] = field(default_factory=list)
     """Of a flag at this place: the seed, below which of 10,000 buckets the answer is another one, and that."""
+    choices: list[tuple[int, bytes, Sequence[int], Sequence[Evaluation]]] = field(default_factory=list)
+    """Of a flag: the seed, the buckets at which another answer begins, and the answers; one more than these."""
     others: list[tuple[int, str]] = field(default_factory=list)
     """Flags that are evaluated alone."""
     splits: list[tuple[int, tuple[_Split, ...]]] = field(default_factory=list)
@@ -67,6 +69,8 @@ class _Rule:
     """The answer where the condition is enough."""
     rollout: tuple[bytes, int, Evaluation] | None
     split: _Split | None
+    choice: tuple[bytes, Sequence[int], Sequence[Evaluation | None]] | None = None
+    """What the split looks up, where it does nothing else."""
 
 
 class Plans:
@@ -129,6 +133,9 @@ class Plans:
         for place, seed, below, answer in plan.rollouts:
             if fnv1a_32(b"%d" % fnv1a_32(seed + hashed)) % _BUCKETS < below:
                 answers[place] = answer
+        for place, seed, bounds, outcomes in plan.choices:
+            bucket = fnv1a_32(b"%d" % fnv1a_32(seed + hashed)) % _BUCKETS
+            answers[place] = outcomes[bisect_right(bounds, bucket)]
         for place, key in plan.others:
             answers[place] = alone(key)
         for place, splits in plan.splits:
@@ -150,12 +157,15 @@ class Plans:
         """The plan of some flags. One with prerequisites is evaluated alone: they may not be among them."""
         whole = self._plans.get(holding) or self._planned(holding)
         rollouts = {place: (seed, below, answer) for place, seed, below, answer in whole.rollouts}
+        choices = {place: (seed, bounds, outcomes) for place, seed, bounds, outcomes in whole.choices}
         splits, others = dict(whole.splits), dict(whole.others)
         places = [self._places[key] for key in keys]
         plan = _Plan([whole.answers[place] for place in places])
         for number, (place, key) in enumerate(zip(places, keys, strict=True)):
             if place in rollouts:
                 plan.rollouts.append((number, *rollouts[place]))
+            elif place in choices:
+                plan.choices.append((number, *choices[place]))
             elif place in others or (place in splits and self._depths[key]):
                 plan.others.append((number, key))
             elif place in splits:
@@ -183,6 +193,11 @@ class Plans:
             if rule.rollout is not None and number == len(rules) - 1 and not splits:
                 plan.rollouts.append((place, *rule.rollout))
                 return
+            if rule.choice is not None and number == len(rules) - 1 and not splits:
+                seed, bounds, outcomes = rule.choice
+                default = plan.answers[place]
+                plan.choices.append((place, seed, bounds, [default if one is None else one for one in outcomes]))
+                return
             splits.append(rule.split)
         if splits:
             plan.splits.append((place, tuple(splits)))
@@ -200,7 +215,8 @@ def _rule(rule: PlannedRule, bit: int, parents: Sequence[tuple[int | None, Test]
     seed, ranges = document.get("seed", ""), _ranges(document)
     if document.get("hashAttribute") != "id" or document.get("hashVersion") != 2 or not seed.isascii() or not ranges:
         return left_alone
-    split = _split(seed.encode(), ranges, answers)
+    bounds, outcomes = _outcomes(ranges, answers)
+    split = _split(seed.encode(), bounds, outcomes)
     if namespace := document.get("namespace"):
         if not namespace[0].isascii():
             return left_alone
@@ -208,7 +224,7 @@ def _rule(rule: PlannedRule, bit: int, parents: Sequence[tuple[int | None, Test]
     if parents:
         return _Rule(bit, None, None, _gated(parents, split))
     rollout = (seed.encode(), _buckets_below(ranges[0][1], _BUCKETS), answers[0]) if "force" in document else None
-    return _Rule(bit, None, rollout, split)
+    return _Rule(bit, None, rollout, split, None if namespace else (seed.encode(), bounds, outcomes))
 
 
 def _ranges(document: Mapping[str, Any]) -> Sequence[Range]:
@@ -222,9 +238,7 @@ def _ranges(document: Mapping[str, Any]) -> Sequence[Range]:
     return bucket_ranges(len(variations), document.get("coverage", 1), document.get("weights"))
 
 
-def _split(seed: bytes, ranges: Sequence[Range], answers: Sequence[Evaluation]) -> _Split:
-    bounds, outcomes = _outcomes(ranges, answers)
-
+def _split(seed: bytes, bounds: Sequence[int], outcomes: Sequence[Evaluation | None]) -> _Split:
     def split(hashed: bytes, _: Sequence[Evaluation]) -> Evaluation | None:
         return outcomes[bisect_right(bounds, fnv1a_32(b"%d" % fnv1a_32(seed + hashed)) % _BUCKETS)]
 

@@ -51,7 +51,10 @@ class RecentAnswers:
             self._kept.clear()
             self._of = ruleset, self._tally.generation
             self._ends = ruleset.next_change(now) or _END
-        return self._kept.get(body)
+        answer = self._kept.pop(body, None)
+        if answer is not None:
+            self._kept[body] = answer  # the latest stand last
+        return answer
 
     def keep(self, body: bytes, answer: BulkAnswer, ruleset: Ruleset) -> None:
         """Remember an answer that was made of these definitions since `find` was asked for it."""
@@ -59,6 +62,5 @@ class RecentAnswers:
         if not is_current or len(body) > _LONGEST_BODY_BYTES or not all(run.is_kept for run in answer.runs):
             return
         if len(self._kept) >= _MOST_KEPT:
-            # The oldest; of what is asked for again and again there will soon be one more.
             del self._kept[next(iter(self._kept))]
         self._kept[body] = answer
