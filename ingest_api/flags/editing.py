@@ -4,6 +4,7 @@ Two who change at once cannot overwrite each other: who names the version that w
 a change that names none is judged again by what the first has left.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -50,6 +51,7 @@ class Editor:
     def __init__(self, definitions: Definitions, now: Callable[[], datetime] = arrival_time) -> None:
         self._definitions = definitions
         self._now = now
+        self._making = asyncio.Lock()
 
     async def current(self) -> Copy:
         """What is stored now, not a moment ago."""
@@ -65,19 +67,21 @@ class Editor:
         Raises:
             Conflict: others change definitions faster than this one can be judged.
         """
-        for _ in range(_ATTEMPTS):
-            copy, now = await self.current(), self._now()
-            revisions = {one.name: _revision(copy, one, author, now) for one in judge(copy)}
-            if not revisions:
-                return copy
-            try:
-                if await self._definitions.store.commit(copy.snapshot, revisions):
-                    await self._definitions.refresh()
-                    return self._definitions.current
-            except OutcomeUnknown as error:
-                raise DefinitionsAway(
-                    "Valkey did not confirm the change. Read the definition to see whether it was made."
-                ) from error
+        # Changes of one process wait for each other: only another's can come between.
+        async with self._making:
+            for _ in range(_ATTEMPTS):
+                copy, now = await self.current(), self._now()
+                revisions = {one.name: _revision(copy, one, author, now) for one in judge(copy)}
+                if not revisions:
+                    return copy
+                try:
+                    if await self._definitions.store.commit(copy.snapshot, revisions):
+                        await self._definitions.refresh()
+                        return self._definitions.current
+                except OutcomeUnknown as error:
+                    raise DefinitionsAway(
+                        "Valkey did not confirm the change. Read the definition to see whether it was made."
+                    ) from error
         raise Conflict("Others are changing definitions at the same time; try again.", code="busy")
 
     async def create(self, definition: Definition, author: Author) -> Copy:

@@ -14,7 +14,7 @@ from tests.ingest_api.flags.conftest import FLAGS
 from tests.ingest_api.flags.definitions_given import created
 from tests.ingest_api.serving import serving
 
-WRITERS = 8
+WRITERS = 32
 
 
 @contextmanager
