@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flags.evaluation import Evaluation
-from flags.experiments import Overrides, User
+from flags.experiments import NO_OVERRIDES, Overrides, User
 from flags.ruleset import Ruleset, user_of
 
 MAX_FORCED = 1000
@@ -50,13 +50,14 @@ def remote_user(document: Mapping[str, Any]) -> User:
     attributes, forced = document.get("attributes"), document.get("forcedVariations")
     features, url = document.get("forcedFeatures"), document.get("url")
     pairs = [one for one in features[:MAX_FORCED] if _is_pair(one)] if isinstance(features, list) else []
+    overrides = Overrides(
+        url=url if isinstance(url, str) else "",
+        variations=forced if isinstance(forced, Mapping) and len(forced) <= MAX_FORCED else {},
+        features=dict(pairs),
+    )
     return User(
         attributes=user_of(None, attributes if isinstance(attributes, Mapping) else {}).attributes,
-        overrides=Overrides(
-            url=url if isinstance(url, str) else "",
-            variations=forced if isinstance(forced, Mapping) and len(forced) <= MAX_FORCED else {},
-            features=dict(pairs),
-        ),
+        overrides=NO_OVERRIDES if overrides == NO_OVERRIDES else overrides,
     )
 
 

@@ -74,7 +74,8 @@ class Evaluator:
         answers = ruleset.evaluate_all(user, self._now(), keys)
         if user.sticky_buckets is not None and user.sticky_buckets.changed:
             await self._save(user)
-        if self._exposure_share > 0:
+        # What a developer forces is no exposure.
+        if self._exposure_share > 0 and not user.overrides.features and not user.overrides.variations:
             self._expose(user, answers, source, sender)
         return answers
 

@@ -161,3 +161,17 @@ def test_how_often_each_answer_was_given_is_counted(exposing: Api, tables: Clien
     seconds_until(lambda: sum(counted().values()) == 40, 30)
 
     assert counted() == {value: values.count(value) for value in set(values)}
+
+
+def test_what_is_forced_is_no_event(exposing: Api, tables: Client) -> None:
+    variants = [{"key": "a", "value": "a"}, {"key": "b", "value": "b"}]
+    created(exposing.client, "forced", type="string", defaultValue="-", variants=variants)
+    key, _ = write_key_for(exposing.settings, exposing.environment, "qa")
+    forced = ({"forcedVariations": {"forced": 1}}, {"forcedFeatures": [["forced", "c"]]}, {})
+
+    for number, one in enumerate(forced):
+        answer = exposing.client.post(f"/api/eval/{key}", json={"attributes": {"id": f"qa-{number}"}} | one)
+        assert answer.status_code == 200
+    seconds_until(lambda: events_of(tables, exposing, "forced") != [])
+
+    assert [one["user_id"] for one in events_of(tables, exposing, "forced")] == ["qa-2"]

@@ -11,6 +11,8 @@ from typing import Any
 
 import httpx
 import pytest
+from growthbook import GrowthBook
+from growthbook.growthbook import feature_repo
 
 from ingest_api.flags.listeners import MAX_LISTENERS
 from tests.conftest import Gateway, Valkey, fresh_settings
@@ -176,6 +178,21 @@ def test_listener_hears_of_edits_and_schedules(flags: FlagApi, listening: Listen
     assert features(flags).json()["features"]["later"]["rules"]
     time.sleep(0.5)
     assert listening.heard.empty()
+
+
+def test_client_library_hears_of_a_change(flags: FlagApi) -> None:
+    client = GrowthBook(api_host=flags.url, client_key=flags.write_key, streaming=True)
+    client.set_attributes({"id": "u"})
+    assert client.eval_feature("number").value == 2.0
+
+    changed = flags.client.patch("/api/feature-flags/flags/number", headers=flags.editor, json={"value": 3.0})
+
+    assert changed.status_code == 200
+    assert seconds_until(lambda: client.eval_feature("number").value == 3.0) < 5
+    client.destroy(timeout=0.5)  # its thread of events does not end sooner
+    feature_repo.clear_cache()
+    if feature_repo.http is not None:
+        feature_repo.http.clear()
 
 
 def test_listeners_are_bounded(flags: FlagApi) -> None:
