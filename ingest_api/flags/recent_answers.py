@@ -4,6 +4,7 @@ An answer follows from the definitions, the moment and the request alone, so it 
 changes. Where evaluating does more than answer (a sticky assignment, an exposure), nothing is kept.
 """
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -41,7 +42,7 @@ class RecentAnswers:
 
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
-        self._kept: dict[bytes, BulkAnswer] = {}
+        self._kept: OrderedDict[bytes, BulkAnswer] = OrderedDict()
         self._of: tuple[Ruleset | None, int] = (None, 0)
         self._ends = _END
 
@@ -51,9 +52,9 @@ class RecentAnswers:
             self._kept.clear()
             self._of = ruleset, self._tally.generation
             self._ends = ruleset.next_change(now) or _END
-        answer = self._kept.pop(body, None)
+        answer = self._kept.get(body)
         if answer is not None:
-            self._kept[body] = answer  # the latest stand last
+            self._kept.move_to_end(body)
         return answer
 
     def keep(self, body: bytes, answer: BulkAnswer, ruleset: Ruleset) -> None:
@@ -62,5 +63,5 @@ class RecentAnswers:
         if not is_current or len(body) > _LONGEST_BODY_BYTES or not all(run.is_kept for run in answer.runs):
             return
         if len(self._kept) >= _MOST_KEPT:
-            del self._kept[next(iter(self._kept))]
+            self._kept.popitem(last=False)
         self._kept[body] = answer
