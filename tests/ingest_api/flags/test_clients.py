@@ -15,7 +15,7 @@ from tests.flags.all_kinds_given import SEGMENTS, every_flag
 from tests.flags.flags_given import flag, people
 from tests.ingest_api.conftest import Api
 from tests.ingest_api.flags.clients_given import FlagApi, flag_api
-from tests.ingest_api.serving import bearer, seconds_until
+from tests.ingest_api.serving import bearer
 
 USERS = 1000
 # One request for each flag and user: those of one kind more would only take longer.
@@ -160,19 +160,3 @@ def test_growthbook_gets_our_answers_by_remote_evaluation(
 
     assert differing == []
     client.destroy()
-
-
-def test_growthbook_hears_of_a_change(flags: FlagApi) -> None:
-    # A flag of its own: the other tests compare answers of before.
-    path, off = "/api/feature-flags/flags", {"key": "heard", "isEnabled": False}
-    assert flags.client.post(path, headers=flags.editor, json=off).status_code == 201
-    client = GrowthBook(api_host=flags.url, client_key=flags.write_key, streaming=True)
-    client.set_attributes({"id": "u"})
-    assert client.eval_feature("heard").value is False
-
-    changed = flags.client.patch(f"{path}/heard", headers=flags.editor, json={"isEnabled": True})
-
-    assert changed.status_code == 200
-    assert seconds_until(lambda: client.eval_feature("heard").value is True) < 5
-    client.destroy(timeout=0.5)  # its thread of events does not end sooner
-    flags.client.delete(f"{path}/heard", headers=flags.editor)

@@ -181,6 +181,7 @@ def test_listener_hears_of_edits_and_schedules(flags: FlagApi, listening: Listen
 
 
 def test_client_library_hears_of_a_change(flags: FlagApi) -> None:
+    # The library has one listener for its whole process: no other test may let it listen.
     client = GrowthBook(api_host=flags.url, client_key=flags.write_key, streaming=True)
     client.set_attributes({"id": "u"})
     assert client.eval_feature("number").value == 2.0
