@@ -6,13 +6,14 @@ INSTALLED := .venv/installed
 WORKERS ?= 2
 BROWSER := $(shell command -v chromium || command -v google-chrome)
 
-BENCHMARKS := ingest latency outage crash kills marts
+BENCHMARKS := ingest latency outage crash kills marts flags
 QUICK_ingest := --events 20000 --singles 2000 --rounds 1
 QUICK_latency := --seconds 3
 QUICK_outage := --seconds 3
 QUICK_crash := --kills 2 --events 10000 --after-insert 1
 QUICK_kills := --kills 1 --events 500
 QUICK_marts := --events 30000 --rounds 1
+QUICK_flags := --rounds 1 --http-rounds 1 --requests 1000 --writes 5
 
 .PHONY: demo up down test lint bench verify clean
 

@@ -5,7 +5,7 @@ import sys
 import typer
 from pydantic import ValidationError
 
-from command_line import access, importing, migrations, plan, quarantine, replay, stack_commands, verify
+from command_line import access, flags, importing, migrations, plan, quarantine, replay, stack_commands, verify
 from ingest_api.config import settings_sentence
 
 app = typer.Typer(name="analytics", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -21,6 +21,7 @@ app.add_typer(access.token_app, name="token")
 app.add_typer(access.key_app, name="key")
 app.command("import")(importing.import_file)
 app.add_typer(plan.plan_app, name="plan")
+app.add_typer(flags.flags_app, name="flags")
 app.add_typer(quarantine.quarantine_app, name="quarantine")
 app.command("replay")(replay.replay)
 app.command("verify")(verify.verify)

@@ -67,9 +67,9 @@ class ApiConnection:
         params = {name: value for name, value in query.items() if value is not None}
         return self._request("GET", path, params=params)
 
-    def post(self, path: str, body: bytes) -> httpx.Response:
+    def post(self, path: str, body: bytes, **query: Any) -> httpx.Response:
         """Send JSON, and send it again while the API is away, so that it may arrive twice. Raises `ApiAway`."""
-        return self._request("POST", path, content=body, headers={"content-type": "application/json"})
+        return self._request("POST", path, params=query, content=body, headers={"content-type": "application/json"})
 
     def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         retrying = Retrying(

@@ -4,7 +4,6 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import quote
@@ -16,26 +15,22 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from command_line.api_connection import ApiAway, ApiConnection, problem_in
+from command_line.api_connection import ApiConnection
+from command_line.api_session import URL, Token, Url, answer_of, api_session
 
 quarantine_app = typer.Typer(help="Rejected events: look at them, take them in after a fix.", no_args_is_help=True)
 
 _PATH = "/api/analytics/quarantine"
-_PATIENCE_SECONDS = 60.0
 _REPLAYED_AT_ONCE = 500
 _SHOWN = 20
-_FAILED = 2
 _PIPE_WIDTH = 240
 
-Url = Annotated[str, typer.Option(help="Address of the API")]
-Token = Annotated[str, typer.Option(envvar="ANALYTICS_TOKEN", help="A token, see `analytics token issue`")]
 Code = Annotated[str | None, typer.Option(help="Only this reason, for example field_missing")]
 Source = Annotated[str | None, typer.Option(help="Only this source")]
 EventName = Annotated[str | None, typer.Option(help="Only events of this name")]
 Since = Annotated[str | None, typer.Option(help="Received at or after: ISO 8601, UTC when it names no zone")]
 Until = Annotated[str | None, typer.Option(help="Received before")]
 Status: TypeAlias = Literal["waiting", "replayed", "all"]
-_URL = "http://127.0.0.1:3007"
 
 
 @quarantine_app.command("list")
@@ -47,13 +42,13 @@ def list_rejections(
     until: Until = None,
     status: Annotated[Status, typer.Option(help="Whether they were taken in by a replay")] = "waiting",
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Most to show")] = 50,
-    url: Url = _URL,
+    url: Url = URL,
     token: Token = "",
 ) -> None:
     """Show rejected events, the newest first."""
     chosen = _chosen(code, source, event_name, since, until)
-    with _api(url, token) as api:
-        page = _answer(api.get(_PATH, **chosen, status=status, limit=limit))
+    with api_session("quarantine", url, token) as api:
+        page = answer_of(api.get(_PATH, **chosen, status=status, limit=limit))
     table = Table("ID", "Received", "Event", "Source", "Code", "Field", "Message", "State")
     for one in page["items"]:
         state = "replayed" if one["status"] == "replayed" else "waiting" if one["isComplete"] else "incomplete"
@@ -71,12 +66,12 @@ def list_rejections(
 @quarantine_app.command("show")
 def show_rejection(
     rejection_id: Annotated[str, typer.Argument(metavar="ID", help="From `analytics quarantine list`.")],
-    url: Url = _URL,
+    url: Url = URL,
     token: Token = "",
 ) -> None:
     """Show one rejected event with its payload and every attempt to replay it, as JSON."""
-    with _api(url, token) as api:
-        shown = _answer(api.get(f"{_PATH}/{quote(rejection_id, safe='')}"))
+    with api_session("quarantine", url, token) as api:
+        shown = answer_of(api.get(f"{_PATH}/{quote(rejection_id, safe='')}"))
     typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
 
 
@@ -90,7 +85,7 @@ def replay_rejections(
     until: Until = None,
     everything: Annotated[bool, typer.Option("--all", help="All that wait.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")] = False,
-    url: Url = _URL,
+    url: Url = URL,
     token: Token = "",
 ) -> None:
     """Judge rejected events again, and store those that pass now under their own ids. Safe to repeat.
@@ -106,7 +101,7 @@ def replay_rejections(
         TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,} rejections"),
         TimeElapsedColumn(), console=Console(stderr=True),
     )  # fmt: skip
-    with _api(url, token) as api, bar:
+    with api_session("quarantine", url, token) as api, bar:
         task = bar.add_task("replay", total=len(rejection_ids) if rejection_ids else None)
         for answer in _replayed(api, rejection_ids, chosen, dry_run):
             accepted += answer["accepted"]
@@ -145,34 +140,7 @@ def _replayed(
 
 
 def _post_replay(api: ApiConnection, asked: dict[str, Any]) -> dict[str, Any]:
-    return _answer(api.post(f"{_PATH}/replay", msgspec.json.encode(asked)))
-
-
-@contextmanager
-def _api(url: str, token: str) -> Iterator[ApiConnection]:
-    """The API; that it is away, or refuses, is one sentence and exit code 2."""
-    if not token:
-        raise typer.BadParameter("give --token or set ANALYTICS_TOKEN (make one with `analytics token issue`)")
-    api = ApiConnection(url, token, _PATIENCE_SECONDS)
-    try:
-        yield api
-    except (ApiAway, _Refused) as error:
-        typer.echo(f"analytics quarantine: {url}: {error}", err=True)
-        raise typer.Exit(_FAILED) from error
-    finally:
-        api.close()
-
-
-class _Refused(Exception):
-    """The API does not do what it was asked for."""
-
-
-def _answer(response: Any) -> dict[str, Any]:
-    if response.is_success:
-        answer: dict[str, Any] = response.json()
-        return answer
-    problem = problem_in(response)
-    raise _Refused(f"{problem.detail} ({problem.code})")
+    return answer_of(api.post(f"{_PATH}/replay", msgspec.json.encode(asked)))
 
 
 def _chosen(

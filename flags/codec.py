@@ -62,13 +62,13 @@ def decode_segment(document: Any) -> Segment:
     return _accepted(segment, document, problems)
 
 
-def read_json(body: bytes) -> Any:
-    """Read JSON in UTF-8, to be decoded as a flag or a segment.
+def read_json(body: bytes, most_bytes: int = MAX_DEFINITION_BYTES) -> Any:
+    """Read JSON in UTF-8, to be decoded as a flag or a segment, or as many.
 
     Raises:
         DefinitionInvalid: it is none, or too long.
     """
-    if len(body) > MAX_DEFINITION_BYTES:
+    if len(body) > most_bytes:
         raise DefinitionInvalid([_too_large(len(body))])
     try:
         return msgspec.json.decode(body)

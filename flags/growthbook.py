@@ -4,11 +4,12 @@ An SDK that evaluates our rules gives the answers of `Ruleset.evaluate`. Schedul
 `Ruleset.next_change`. Segments are inlined, so that SDKs of any age know them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from flags.experiments import Overrides, User
+from flags.evaluation import Evaluation
+from flags.experiments import NO_OVERRIDES, Overrides, User
 from flags.ruleset import Ruleset, user_of
 
 MAX_FORCED = 1000
@@ -23,13 +24,22 @@ def payload(ruleset: Ruleset, now: datetime, updated_at: datetime) -> dict[str, 
         now: for which moment, UTC aware.
         updated_at: when a definition was last written; SDKs ignore a payload whose time they have already.
     """
-    return _dated(dict(ruleset.documents(now)), ruleset, now, updated_at)
+    return _document(dict(ruleset.documents(now)), dated_at(ruleset, now, updated_at))
 
 
 def remote_payload(ruleset: Ruleset, user: User, now: datetime, updated_at: datetime) -> dict[str, Any]:
     """What `POST /api/eval/{clientKey}` answers: each flag's value for this user, as its default value."""
-    values = {one.key: {"defaultValue": one.value} for one in ruleset.evaluate_all(user, now)}
-    return _dated(values, ruleset, now, updated_at)
+    return remote_answers(ruleset.evaluate_all(user, now), dated_at(ruleset, now, updated_at))
+
+
+def remote_answers(evaluations: Iterable[Evaluation], dated: datetime) -> dict[str, Any]:
+    """The same from answers; `dated` is when they last changed for anybody."""
+    return _document({one.key: {"defaultValue": one.value} for one in evaluations}, dated)
+
+
+def dated_at(ruleset: Ruleset, now: datetime, updated_at: datetime) -> datetime:
+    """When the payload last changed: by an edit, or by a schedule without one."""
+    return max(updated_at, ruleset.last_change(now) or updated_at)
 
 
 def remote_user(document: Mapping[str, Any]) -> User:
@@ -40,13 +50,14 @@ def remote_user(document: Mapping[str, Any]) -> User:
     attributes, forced = document.get("attributes"), document.get("forcedVariations")
     features, url = document.get("forcedFeatures"), document.get("url")
     pairs = [one for one in features[:MAX_FORCED] if _is_pair(one)] if isinstance(features, list) else []
+    overrides = Overrides(
+        url=url if isinstance(url, str) else "",
+        variations=forced if isinstance(forced, Mapping) and len(forced) <= MAX_FORCED else {},
+        features=dict(pairs),
+    )
     return User(
         attributes=user_of(None, attributes if isinstance(attributes, Mapping) else {}).attributes,
-        overrides=Overrides(
-            url=url if isinstance(url, str) else "",
-            variations=forced if isinstance(forced, Mapping) and len(forced) <= MAX_FORCED else {},
-            features=dict(pairs),
-        ),
+        overrides=NO_OVERRIDES if overrides == NO_OVERRIDES else overrides,
     )
 
 
@@ -54,8 +65,6 @@ def _is_pair(one: Any) -> bool:
     return isinstance(one, list) and len(one) == 2 and isinstance(one[0], str)
 
 
-def _dated(features: dict[str, Any], ruleset: Ruleset, now: datetime, updated_at: datetime) -> dict[str, Any]:
-    # A schedule changes the payload without an edit.
-    moment = max(updated_at, ruleset.last_change(now) or updated_at).astimezone(UTC)
-    text = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _document(features: dict[str, Any], dated: datetime) -> dict[str, Any]:
+    text = dated.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return {"status": 200, "dateUpdated": text, "features": features}

@@ -1,6 +1,6 @@
 """Whether what a flag refers to exists, and whether prerequisites come to an end."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from flags.model import Flag, Segment
 from flags.problems import DefinitionInvalid, Problem
@@ -40,24 +40,33 @@ def check_references(flag: Flag, flags: Mapping[str, Flag], segments: Mapping[st
         DefinitionInvalid: with every reference that is wrong, and the cycle by name.
     """
     after = {**flags, flag.key: flag}
-    problems = [
-        Problem(field, "flag_unknown", f"There is no flag {key}; create it first.")
-        for field, key in prerequisites_of(flag)
-        if key not in after
-    ]
+    problems = [*missing_references(flag, after, segments), *endless_prerequisites(after, [flag.key])]
+    if problems:
+        raise DefinitionInvalid(problems)
+
+
+def missing_references(flag: Flag, flags: Mapping[str, Flag], segments: Mapping[str, Segment]) -> Iterator[Problem]:
+    """What a flag refers to and is not there."""
+    for field, key in prerequisites_of(flag):
+        if key not in flags:
+            yield Problem(field, "flag_unknown", f"There is no flag {key}; create it first.")
     for number, rule in enumerate(flag.rules):
         for index, key in enumerate(rule.segments):
             if key not in segments:
                 field = f"rules[{number}].segments[{index}]"
-                problems.append(Problem(field, "segment_unknown", f"There is no segment {key}; create it first."))
-    if cycle := _cycle_from(flag.key, after, set()):
+                yield Problem(field, "segment_unknown", f"There is no segment {key}; create it first.")
+
+
+def endless_prerequisites(flags: Mapping[str, Flag], starts: Iterable[str]) -> Iterator[Problem]:
+    """A cycle that can be reached from one of these flags, or else a chain that is too long."""
+    done: set[str] = set()
+    cycle = next((found for start in starts if (found := _cycle_from(start, flags, done))), ())
+    if cycle:
         message = f"These flags need each other: {' -> '.join(cycle)}. Take one of these prerequisites away."
-        problems.append(Problem("prerequisites", "prerequisite_cycle", message))
-    elif (length := _longest_chain(after)) > MAX_PREREQUISITE_CHAIN:
+        yield Problem("prerequisites", "prerequisite_cycle", message)
+    elif (length := _longest_chain(flags)) > MAX_PREREQUISITE_CHAIN:
         message = f"{length} flags would need one another in a row; keep to {MAX_PREREQUISITE_CHAIN}."
-        problems.append(Problem("prerequisites", "prerequisite_cycle", message))
-    if problems:
-        raise DefinitionInvalid(problems)
+        yield Problem("prerequisites", "prerequisite_cycle", message)
 
 
 def flags_needing(key: str, flags: Mapping[str, Flag]) -> list[str]:

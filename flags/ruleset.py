@@ -6,6 +6,7 @@ through `growthbook.payload`, in every SDK.
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,7 @@ from flags.evaluation import ErrorCode, Evaluation, Reason
 from flags.experiments import NO_OVERRIDES, Trail, User
 from flags.hashing import hash_text
 from flags.model import Flag, Rule, Segment
+from flags.plans import PlannedFlag, PlannedRule, Plans
 from flags.specification import (
     WHOLE,
     applies_at,
@@ -81,6 +83,7 @@ class _State:
     flags: Mapping[str, _Compiled]
     targets: dict[str, Feature]
     """By flag, its rules without their split: compiled when a user without id asks."""
+    plans: Plans
 
 
 class Ruleset:
@@ -109,7 +112,15 @@ class Ruleset:
         """What each flag is for the user, in order; without `keys` all of them. Prerequisites are evaluated once."""
         state = self._state_at(now)
         trail: Trail = {}
-        return [self._evaluate(state, key, user, None, trail) for key in (self.flags if keys is None else keys)]
+        asked = None if keys is None else tuple(keys)
+        if user.overrides is NO_OVERRIDES and type(user.attributes) is dict and state.plans.are_worth_it(asked):
+            text = hash_text(user.attributes.get("id"))
+            if text and text.isascii():
+                with suppress(Exception):  # one flag that cannot be evaluated must not take the others with it
+                    return state.plans.evaluate(
+                        user.attributes, text, lambda key: self._evaluate(state, key, user, None, trail), asked
+                    )
+        return [self._evaluate(state, key, user, None, trail) for key in (self.flags if asked is None else asked)]
 
     def next_change(self, now: datetime) -> datetime | None:
         """When a schedule next changes answers; None when none does. Copies of answers are good until then."""
@@ -138,13 +149,27 @@ class Ruleset:
     def _compile(self, now: datetime) -> _State:
         documents = {key: feature_of(one, self.segments, now) for key, one in self.flags.items()}
         features = Features(documents)
+        flags = {key: _compiled(one, features.compiled(key), now) for key, one in self.flags.items()}
+        planned = [
+            PlannedFlag(
+                key,
+                one.default,
+                one.fixed,
+                [
+                    PlannedRule(document, step.answers)
+                    for document, step in zip(documents[key].get("rules", ()), one.steps, strict=False)
+                ],
+            )
+            for key, one in flags.items()
+        ]
         return _State(
             begins=self.last_change(now) or _BEGINNING,
             ends=self.next_change(now) or _END,
             documents=documents,
             features=features,
-            flags={key: _compiled(one, features.compiled(key), now) for key, one in self.flags.items()},
+            flags=flags,
             targets={},
+            plans=Plans(planned, features.test),
         )
 
     def _evaluate(self, state: _State, key: str, user: User, kind: str | None, trail: Trail | None) -> Evaluation:

@@ -4,7 +4,7 @@ Both evaluation here and the payload of the SDKs are made from this one form, so
 are given beside coverage: SDKs agree that a range is half open, not whether a coverage is.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -117,6 +117,13 @@ def fallback_attribute_of(flag: Flag, rule: Rule) -> str | None:
     """Which attribute decides the bucket of a user without the first one."""
     fallback = canonical_attribute(rule.fallback_attribute) if rule.fallback_attribute else None
     return None if fallback == hash_attribute_of(flag, rule) else fallback
+
+
+def sticky_attributes(flags: Iterable[Flag]) -> frozenset[str]:
+    """The attributes by which users keep what they were assigned; none where no rule is sticky."""
+    sticky = [(flag, rule) for flag in flags for rule in rules_of(flag) if rule.is_sticky and rule.variations]
+    named = [(hash_attribute_of(flag, rule), fallback_attribute_of(flag, rule)) for flag, rule in sticky]
+    return frozenset(attribute for pair in named for attribute in pair if attribute is not None)
 
 
 def experiment_key_of(flag: Flag, rule: Rule) -> str:

@@ -13,6 +13,7 @@ from ingest_api.app import create_app
 from ingest_api.config import ApiSettings, settings_sentence
 from ingest_api.events.enrichment.countries import GeoipFileUnusable
 from ingest_api.log_format import configure_logging
+from ingest_api.server import ApiServer
 from ingest_api.tracking_plan.plan import PlanInvalid
 from warehouse.config import WarehouseSettings
 
@@ -62,7 +63,7 @@ def serve(wrapped: Callable[[ASGIApp], ASGIApp] = lambda app: app) -> int:
     # What is loaded by now stays: a full collection that walks over all of it would come every few thousand requests.
     gc.collect()
     gc.freeze()
-    uvicorn.Server(config).run()
+    ApiServer(config).run()
     return 0
 
 

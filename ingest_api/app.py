@@ -14,7 +14,13 @@ from ingest_api.dashboards import router as dashboards
 from ingest_api.events.cross_origin import ALLOWED_HEADERS, EXPOSED_HEADERS
 from ingest_api.events.hot_routes import HotRoutes
 from ingest_api.events.intake import load_intake
-from ingest_api.events.openapi import openapi_paths
+from ingest_api.events.openapi import openapi_paths as track_paths
+from ingest_api.flags import router as flags
+from ingest_api.flags.addresses import find_route
+from ingest_api.flags.client_openapi import openapi_paths as client_paths
+from ingest_api.flags.growthbook import ListenerRoute
+from ingest_api.flags.hot_routes import FlagRoutes
+from ingest_api.flags.openapi import openapi_paths as evaluation_paths
 from ingest_api.quarantine import router as quarantine
 from ingest_api.services import open_services
 from ingest_api.tracking_plan import router as tracking_plan
@@ -41,7 +47,7 @@ def create_app(settings: ApiSettings, warehouse_settings: WarehouseSettings) -> 
     )
     errors.install(app)
     # Around the answers to errors. Any site's page may ask: what is answered depends on the token it holds, never on a
-    # cookie. The track routes, which are in front, answer for themselves.
+    # cookie. The routes in front, which track and evaluate, answer for themselves.
     app.add_middleware(
         CORSMiddleware,
         allow_origins=["*"],
@@ -54,5 +60,6 @@ def create_app(settings: ApiSettings, warehouse_settings: WarehouseSettings) -> 
     app.include_router(dashboards.router)
     app.include_router(quarantine.router)
     app.include_router(tracking_plan.router)
-    openapi.install(app, openapi_paths())
-    return HotRoutes(app)
+    app.include_router(flags.router)
+    openapi.install(app, {**track_paths(), **evaluation_paths(), **client_paths()})
+    return FlagRoutes(HotRoutes(ListenerRoute(app)), find_route)

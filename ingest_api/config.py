@@ -45,7 +45,9 @@ class ApiSettings(StreamSettings):
     jwt_secret: SecretStr = Field(default=SecretStr(""), validate_default=True)
     """Signs the tokens that people and services read with."""
     feature_flags_cache_ttl: int = Field(default=300, ge=1, le=86_400)
-    """Seconds for which a client may keep evaluated flags."""
+    """Seconds after which definitions that Valkey has not confirmed count as stale; they go on being evaluated."""
+    feature_flags_exposure_share: float = Field(default=0, ge=0, le=1)
+    """Share of users whose evaluations become exposure events."""
     analytics_tracking_plan: Path = _PROJECT / "dbt" / "tracking_plan"
     """Directory of the tracking plan."""
     analytics_ip_addresses: Literal["truncate", "drop"] = "truncate"

@@ -18,11 +18,13 @@ from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from flags.problems import DefinitionInvalid
 from ingest_api.camel_model import CamelModel
 from warehouse.client import WarehouseUnavailable
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 _RETRY_AFTER_SECONDS = 5
+_MOST_IN_DETAIL = 3
 _OWN_WORDS = {"extra_forbidden": "is not known here", "missing": "is missing"}
 _REQUEST_ID = re.compile(rb"^[A-Za-z0-9._-]{1,64}$")
 
@@ -103,6 +105,12 @@ class MethodNotAllowed(ApiError):
         return {"allow": self.allow}
 
 
+class Conflict(ApiError):
+    """What is stored has changed meanwhile, or stands in the way."""
+
+    status, code, title = 409, "conflict", "What is stored does not allow this"
+
+
 class BodyTooLarge(ApiError):
     """The request body is over the documented limit."""
 
@@ -152,6 +160,12 @@ class AccessUnverifiable(Unavailable):
     """Whether a credential was revoked cannot be checked, so it is not accepted."""
 
     code, title = "access_unverifiable", "Credentials cannot be checked now"
+
+
+class DefinitionsAway(Unavailable):
+    """Definitions cannot be changed now, or were never read; what was read once is still evaluated."""
+
+    code, title = "definitions_unavailable", "Definitions are not available now"
 
 
 class MartsNotBuilt(Unavailable):
@@ -220,6 +234,8 @@ def problem_from(error: Exception, scope: Scope) -> ProblemAnswer:
     """Render any exception. One that nobody foresaw is logged with its trace; its 500 carries only a request id."""
     if isinstance(error, ApiError):
         return answer(error)
+    if isinstance(error, DefinitionInvalid):
+        return answer(_definition_refused(error))
     if isinstance(error, WarehouseUnavailable):
         log.warning("warehouse_unavailable", path=scope.get("path"), reason=str(error))
         return answer(WarehouseAway("ClickHouse does not answer; try again in a few seconds."))
@@ -233,6 +249,12 @@ async def send_problem(send: Send, error: Exception, scope: Scope) -> None:
     problem = problem_from(error, scope)
     await send({"type": "http.response.start", "status": problem.status, "headers": problem.raw_headers()})
     await send({"type": "http.response.body", "body": problem.body})
+
+
+def _definition_refused(error: DefinitionInvalid) -> InputInvalid:
+    wrong = [FieldError(one.field, one.message, one.code) for one in error.problems]
+    detail = "; ".join(f"{one.field or 'definition'}: {one.message}" for one in wrong[:_MOST_IN_DETAIL])
+    return InputInvalid(detail, code="definition_invalid", errors=wrong)
 
 
 def _field_error(wrong: FieldError) -> dict[str, str]:
@@ -315,6 +337,6 @@ def install(app: FastAPI) -> None:
     """Make each error of `app` an `application/problem+json` answer."""
     app.add_exception_handler(RequestValidationError, _input_refused)
     app.add_exception_handler(HTTPException, _http_error)
-    for foreseen in (ApiError, WarehouseUnavailable):
+    for foreseen in (ApiError, DefinitionInvalid, WarehouseUnavailable):
         app.add_exception_handler(foreseen, _foreseen)
     app.add_middleware(UnforeseenErrors)

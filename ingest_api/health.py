@@ -34,7 +34,7 @@ _LATE_AFTER_SECONDS = 30.0
 log = structlog.get_logger(__name__)
 router = APIRouter(tags=["health"])
 
-State: TypeAlias = Literal["up", "down", "behind", "unknown"]
+State: TypeAlias = Literal["up", "down", "behind", "stale", "unknown"]
 AnyDependency = TypeVar("AnyDependency", bound="Dependency")
 
 
@@ -57,6 +57,13 @@ class Flusher(Dependency):
     )
 
 
+class Definitions(Dependency):
+    """The flags that this process evaluates, from its memory."""
+
+    version: int | None = Field(description="Number of changes of flags and segments; null when none were ever read")
+    age_seconds: float | None = Field(description="How long ago Valkey confirmed them; null when it never did")
+
+
 class Dependencies(CamelModel):
     """All of them."""
 
@@ -66,6 +73,10 @@ class Dependencies(CamelModel):
         serialization_alias="schema", description="`behind` until `analytics migrate` has run"
     )
     flusher: Flusher = Field(description="Carries events from Valkey to ClickHouse; `behind` when they wait too long")
+    definitions: Definitions = Field(
+        description="Flags in memory; `stale` when Valkey has not confirmed them for FEATURE_FLAGS_CACHE_TTL seconds: "
+        "they are evaluated all the same. `down` when this process has never seen them"
+    )
 
 
 class Health(CamelModel):
@@ -111,12 +122,15 @@ class HealthMonitor:
         )
         if schema.state in ("up", "behind"):
             self.schema_was_current = schema.state == "up"
-        all_up = all(one.state == "up" for one in (clickhouse, valkey, schema, flusher))
+        definitions = self._definitions()
+        all_up = all(one.state == "up" for one in (clickhouse, valkey, schema, flusher, definitions))
         return Health(
             status="down" if valkey.state != "up" else "ok" if all_up else "degraded",
             version=version("analytics-service"),
             checked_at=datetime.now(UTC),
-            dependencies=Dependencies(clickhouse=clickhouse, valkey=valkey, migrations=schema, flusher=flusher),
+            dependencies=Dependencies(
+                clickhouse=clickhouse, valkey=valkey, migrations=schema, flusher=flusher, definitions=definitions
+            ),
         )
 
     async def _clickhouse(self) -> Dependency:
@@ -135,6 +149,23 @@ class HealthMonitor:
         except (RedisError, OSError):
             return _down("Valkey does not answer")
         return _UP
+
+    def _definitions(self) -> Definitions:
+        definitions = self._services.flags.definitions
+        age = definitions.age_seconds
+        state: State = "up"
+        detail = None
+        if age is None:
+            state, detail = "down", "Neither Valkey nor ClickHouse had definitions since this process started"
+        elif definitions.is_stale:
+            state, detail = "stale", f"Not confirmed for {age:.0f} seconds; they are evaluated all the same"
+        return Definitions(
+            state=state,
+            latency_ms=0,
+            detail=detail,
+            version=None if age is None else definitions.current.snapshot.version,
+            age_seconds=None if age is None else round(age, 3),
+        )
 
     async def _schema_up_to_date(self) -> Dependency:
         if self._schema is not None and time.monotonic() - self._schema[0] < _SCHEMA_REMEMBER_SECONDS:

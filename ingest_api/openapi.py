@@ -29,8 +29,20 @@ _MEANING = {
     401: "No valid credential",
     403: "The credential does not allow this",
     404: "There is nothing of this name",
+    409: "What is stored has changed meanwhile, or stands in the way",
     503: "Something needed is away; try again after `Retry-After` seconds",
 }
+
+
+def without_references(schema: Any, definitions: Mapping[str, Any]) -> Any:
+    """A JSON Schema that can stand anywhere in the document: the definition in the place of each `$ref`."""
+    if isinstance(schema, list):
+        return [without_references(one, definitions) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return without_references(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    return {name: without_references(one, definitions) for name, one in schema.items() if name != "discriminator"}
 
 
 def install(app: FastAPI, raw_paths: Mapping[str, Any]) -> None:

@@ -19,6 +19,7 @@ from ingest_api.config import ApiSettings, StreamSettings
 from ingest_api.events.intake import Intake
 from ingest_api.events.singles import Singles
 from ingest_api.events.stream import EventStream, open_event_stream
+from ingest_api.flags.flag_services import FlagServices, open_flags
 from ingest_api.metrics import IngestMetrics
 from ingest_api.tracking_plan.plan import TrackingPlan
 from ingest_api.warehouse_reader import WarehouseReader
@@ -39,6 +40,7 @@ class Services:
     metrics: IngestMetrics
     tracking_plan: TrackingPlan
     intake: Intake
+    flags: FlagServices
 
 
 def valkey_client(settings: StreamSettings) -> Redis:
@@ -69,6 +71,7 @@ async def open_services(
         event_stream = await stack.enter_async_context(
             open_event_stream(settings.redis_url, environment, settings.analytics_stream_max_bytes, metrics.appended)
         )
+        flags = await stack.enter_async_context(open_flags(settings, valkey, warehouse, event_stream))
         yield Services(
             settings=settings,
             warehouse_settings=warehouse_settings,
@@ -80,6 +83,7 @@ async def open_services(
             metrics=metrics,
             tracking_plan=intake.plan,
             intake=intake,
+            flags=flags,
         )
 
 

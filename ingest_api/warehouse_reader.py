@@ -1,6 +1,8 @@
 """Reading from ClickHouse in the event loop, connected at the first use, so that the API starts without it."""
 
 import asyncio
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 import structlog
@@ -13,6 +15,12 @@ QUERY_SECONDS = 20
 _CONNECT_SECONDS = 3
 
 log = structlog.get_logger(__name__)
+
+
+@cache
+def statement(package: str, file_name: str) -> str:
+    """A statement that lies in the folder `sql` of a package."""
+    return files(package).joinpath("sql", file_name).read_text(encoding="utf-8")
 
 
 class WarehouseReader:

@@ -76,3 +76,37 @@ class QuarantineReplay(msgspec.Struct, frozen=True, gc=False):
     message: str
     requested_by: str
     replayed_at: datetime
+
+
+class DefinitionChange(msgspec.Struct, frozen=True, gc=False):
+    """A change of a flag or a segment: one row of `raw.definition_changes`."""
+
+    change_id: str
+    kind: str
+    key: str
+    version: int
+    """Of the definition from then on."""
+    action: str
+    """`created`, `updated`, `deleted`, `reverted`, `restored` or `scheduled`."""
+    actor: str
+    comment: str
+    before: str
+    """JSON; empty when there was none."""
+    after: str
+    """JSON; empty when it was deleted."""
+    changed_at: datetime
+
+
+class FlagEvaluationCount(msgspec.Struct, frozen=True, gc=False):
+    """How often one API process gave one answer within some seconds: one row of `raw.flag_evaluations`."""
+
+    count_id: str
+    flag_key: str
+    version: int
+    variant: str
+    answer: str
+    """The value as JSON, its beginning when it is long."""
+    reason: str
+    evaluation_count: int
+    first_at: datetime
+    last_at: datetime

@@ -22,6 +22,7 @@ _BACK_OFF_SECONDS = 0.05
 _LONGEST_BACK_OFF_SECONDS = 1.0
 _LOSES_WITHIN_SECONDS = 0.02
 _BUSY = frozenset({429, 503})
+_TAKEN = frozenset({200, 202})
 
 
 class Acknowledged(NamedTuple):
@@ -217,7 +218,7 @@ class _Connection(asyncio.Protocol):
             self._again(str(status))
             return
         self._is_waiting, self._request = False, None
-        if status == 202 and data.find(b'"status":"rejected"', head_end) < 0:
+        if status in _TAKEN and data.find(b'"status":"rejected"', head_end) < 0:
             load.acknowledged.append(
                 Acknowledged(request.first, request.count, self._due_at, time.perf_counter(), self._sendings)
             )

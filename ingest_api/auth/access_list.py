@@ -2,7 +2,8 @@
 
 While Valkey is away the last copy goes on being used for `STALE_SECONDS`. Nothing is lost by that: a revocation is
 written to Valkey, so none can be missed while it is down; the limit is for a process that alone has lost sight of it.
-After that, and in a process that never saw Valkey, every credential is refused with 503: fail closed.
+After that, and in a process that never saw Valkey, every credential is refused with 503: fail closed. Evaluating flags
+is the exception: apps must get their answers however long Valkey is away, and an answer changes nothing.
 """
 
 import asyncio
@@ -37,13 +38,13 @@ class AccessList:
         self._asking = asyncio.Lock()
         self._answering = True
 
-    def current(self) -> AccessSnapshot:
+    def current(self, patience_seconds: float = STALE_SECONDS) -> AccessSnapshot:
         """The copy, without waiting.
 
         Raises:
-            AccessUnverifiable: it was never read, or was not confirmed for `STALE_SECONDS`.
+            AccessUnverifiable: it was never read, or was not confirmed for `patience_seconds`.
         """
-        if self._snapshot is None or self._clock() - self._confirmed_at > STALE_SECONDS:
+        if self._snapshot is None or self._clock() - self._confirmed_at > patience_seconds:
             raise AccessUnverifiable(
                 "Valkey does not answer, so it cannot be known whether this credential was revoked."
             )

@@ -34,3 +34,5 @@ CanReadAnalytics = Annotated[Principal, Depends(Requires(Permission.ANALYTICS_RE
 CanReadMetrics = Annotated[Principal, Depends(Requires(Permission.METRICS_READ))]
 CanReadQuarantine = Annotated[Principal, Depends(Requires(Permission.QUARANTINE_READ))]
 CanReplayQuarantine = Annotated[Principal, Depends(Requires(Permission.QUARANTINE_REPLAY))]
+CanReadFlags = Annotated[Principal, Depends(Requires(Permission.FLAGS_READ))]
+CanWriteFlags = Annotated[Principal, Depends(Requires(Permission.FLAGS_WRITE))]

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 from pydantic import SecretStr
 
 from ingest_api.auth import tokens, write_keys
-from ingest_api.auth.access_list import AccessList
+from ingest_api.auth.access_list import STALE_SECONDS, AccessList
 from ingest_api.auth.access_store import AccessSnapshot
 from ingest_api.auth.roles import PERMISSIONS_OF, WRITE_KEY_PERMISSIONS, Permission, Role
 from ingest_api.errors import PermissionMissing, Unauthenticated
@@ -45,6 +45,8 @@ class Principal:
 def credential_in(headers: Iterable[tuple[bytes, bytes]], query_string: bytes = b"") -> str:
     """The credential of a request: `Authorization: Bearer`, else `X-Write-Key`, else `?writeKey=` (for `sendBeacon`).
 
+    `X-API-Key`, as clients of OpenFeature may send it, is another name of `X-Write-Key`.
+
     Args:
         headers: as in an ASGI scope, names in lower case.
         query_string: raw, as in an ASGI scope. Only a write key may stand here: addresses end up in logs.
@@ -59,7 +61,7 @@ def credential_in(headers: Iterable[tuple[bytes, bytes]], query_string: bytes = 
             if scheme.lower() != b"bearer":
                 raise Unauthenticated("Send `Authorization: Bearer <token or write key>`.", code="scheme_unsupported")
             return _text(credential.strip())
-        if name == b"x-write-key":
+        if name in (b"x-write-key", b"x-api-key"):
             header_key = value
     if header_key:
         return _only_write_key(_text(header_key.strip()))
@@ -96,8 +98,18 @@ class Authenticator:
         # Verified tokens by their text: a signature need not be computed again for each request.
         self._verified: dict[str, tuple[tokens.TokenClaims, Principal]] = {}
 
-    async def authenticate(self, headers: Iterable[tuple[bytes, bytes]], query_string: bytes = b"") -> Principal:
+    async def authenticate(
+        self,
+        headers: Iterable[tuple[bytes, bytes]],
+        query_string: bytes = b"",
+        patience_seconds: float = STALE_SECONDS,
+    ) -> Principal:
         """Who sent a request with these ASGI headers and this query string.
+
+        Args:
+            headers: names in lower case.
+            query_string: raw.
+            patience_seconds: for how long known credentials count without word from Valkey.
 
         Raises:
             Unauthenticated: no credential, or it is wrong, expired or revoked.
@@ -105,12 +117,13 @@ class Authenticator:
         """
         credential = credential_in(headers, query_string)
         if credential.startswith(write_keys.PREFIX):
-            return await self._write_key_principal(credential)
-        return self._token_principal(credential, self._access.current())
+            return await self.write_key_principal(credential, patience_seconds)
+        return self._token_principal(credential, self._access.current(patience_seconds))
 
-    async def _write_key_principal(self, secret: str) -> Principal:
+    async def write_key_principal(self, secret: str, patience_seconds: float = STALE_SECONDS) -> Principal:
+        """Whose write key this is; for clients that send it as a part of the address. Errors as for `authenticate`."""
         digest = write_keys.digest_of(secret)
-        snapshot = self._access.current()
+        snapshot = self._access.current(patience_seconds)
         if digest not in snapshot.keys_by_digest:
             snapshot = await self._access.newer()
         key = snapshot.keys_by_digest.get(digest)

@@ -8,6 +8,7 @@ class Permission(StrEnum):
 
     EVENTS_WRITE = "events:write"
     FLAGS_EVALUATE = "flags:evaluate"
+    FLAGS_READ = "flags:read"
     FLAGS_WRITE = "flags:write"
     ANALYTICS_READ = "analytics:read"
     METRICS_READ = "metrics:read"
@@ -26,8 +27,10 @@ class Role(StrEnum):
     VIEWER = "viewer"
 
 
-_VIEWER = frozenset({Permission.ANALYTICS_READ, Permission.METRICS_READ})
-_ANALYST = _VIEWER | {Permission.FLAGS_EVALUATE, Permission.EXPERIMENTS_WRITE, Permission.QUARANTINE_READ}
+_VIEWER = frozenset(
+    {Permission.ANALYTICS_READ, Permission.METRICS_READ, Permission.FLAGS_EVALUATE, Permission.FLAGS_READ}
+)
+_ANALYST = _VIEWER | {Permission.EXPERIMENTS_WRITE, Permission.QUARANTINE_READ}
 _EDITOR = _ANALYST | {Permission.FLAGS_WRITE, Permission.EVENTS_WRITE, Permission.QUARANTINE_REPLAY}
 
 PERMISSIONS_OF: dict[Role, frozenset[Permission]] = {

@@ -1,8 +1,6 @@
 """Reading mart tables, and as of when they are."""
 
 from datetime import datetime
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from pydantic import Field
@@ -10,7 +8,7 @@ from pydantic import Field
 from ingest_api.camel_model import CamelModel
 from ingest_api.dashboards.periods import Period
 from ingest_api.errors import MartsNotBuilt
-from ingest_api.warehouse_reader import WarehouseReader
+from ingest_api.warehouse_reader import WarehouseReader, statement
 from warehouse.client import StatementRefused
 
 _UNKNOWN_TABLE, _UNKNOWN_DATABASE = 60, 81
@@ -55,7 +53,9 @@ class Marts:
             "start": self.period.start,
             "end": self.period.end,
         }
-        return await self._read(_sql(sql_file), {"marts": self._database, **days, **parameters})
+        return await self._read(
+            statement("ingest_api.dashboards", sql_file), {"marts": self._database, **days, **parameters}
+        )
 
     async def heading(self, *tables: str) -> dict[str, Any]:
         """The members of `Report` for a report that reads these tables.
@@ -63,7 +63,10 @@ class Marts:
         Ask it before the tables: then what they hold is never older than `as_of` says.
         """
         parameters: dict[str, object] = {"ops": self._warehouse.settings.database("ops"), "models": list(tables)}
-        found = {row["model"]: row["as_of"] for row in await self._read(_sql("watermarks.sql"), parameters)}
+        found = {
+            row["model"]: row["as_of"]
+            for row in await self._read(statement("ingest_api.dashboards", "watermarks.sql"), parameters)
+        }
         as_of = min(found.values()) if len(found) == len(tables) else None
         return {
             "as_of": as_of,
@@ -82,11 +85,6 @@ class Marts:
                 "The mart tables do not exist yet: run the hourly job in Dagster, or `dbt build`.",
                 retry_after_seconds=_BUILD_SECONDS,
             ) from error
-
-
-@cache
-def _sql(file_name: str) -> str:
-    return files("ingest_api.dashboards").joinpath("sql", file_name).read_text(encoding="utf-8")
 
 
 def _described(period: Period, as_of: datetime | None) -> ReportPeriod:

@@ -1,4 +1,4 @@
-"""What lets a page of any site post events from the browser (CORS).
+"""What lets a page of any site post events and evaluate flags from the browser (CORS).
 
 An answer without these headers, an error too, reaches the page as a failure of the network, and SDKs then send the same
 events again or drop them.
@@ -10,17 +10,18 @@ from typing import TypeAlias
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 
 _ALLOWED_HEADERS = (
-    b"authorization, content-type, content-encoding, x-write-key, x-request-id, x-retry-count, anonymousid, sentat"
+    b"authorization, content-type, content-encoding, if-none-match, x-write-key, x-api-key, x-request-id, "
+    b"x-retry-count, anonymousid, sentat"
 )
 _DAY = b"86400"
 _PREFLIGHT: Headers = [
-    (b"access-control-allow-methods", b"POST"),
+    (b"access-control-allow-methods", b"GET, POST"),
     (b"access-control-allow-headers", _ALLOWED_HEADERS),
     (b"access-control-max-age", _DAY),
 ]
 ALLOWED_HEADERS = tuple(_ALLOWED_HEADERS.decode().split(", "))
 """Headers that a page may send."""
-EXPOSED_HEADERS = ("retry-after", "etag")
+EXPOSED_HEADERS = ("retry-after", "etag", "x-sse-support")
 """Headers that a page may read."""
 
 

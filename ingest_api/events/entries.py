@@ -8,7 +8,8 @@ import msgspec
 import zstandard
 
 EVENTS, REJECTED_EVENTS, QUARANTINE_REPLAYS = "events", "rejected_events", "quarantine_replays"
-TABLES = (EVENTS, REJECTED_EVENTS, QUARANTINE_REPLAYS)
+DEFINITION_CHANGES, FLAG_EVALUATIONS = "definition_changes", "flag_evaluations"
+TABLES = (EVENTS, REJECTED_EVENTS, QUARANTINE_REPLAYS, DEFINITION_CHANGES, FLAG_EVALUATIONS)
 """Tables of the raw database in the order in which an entry's rows are stored."""
 ENTRY_COUNT = b"n"
 """Field of an entry: how many events it holds. Each other field is named like a table and holds its rows."""
@@ -38,10 +39,12 @@ class Rows(msgspec.Struct, frozen=True):
     """How many lines `events` has."""
     rejected_events: bytes = b""
     quarantine_replays: bytes = b""
+    flag_evaluations: bytes = b""
 
     def size_bytes(self) -> int:
         """Bytes of all lines."""
-        return len(self.events) + len(self.rejected_events) + len(self.quarantine_replays)
+        others = len(self.rejected_events) + len(self.quarantine_replays) + len(self.flag_evaluations)
+        return len(self.events) + others
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ def pack(group: Sequence[Rows]) -> list[bytes]:
         (b"events", b"".join([rows.events for rows in group])),
         (b"rejected_events", b"".join([rows.rejected_events for rows in group])),
         (b"quarantine_replays", b"".join([rows.quarantine_replays for rows in group])),
+        (b"flag_evaluations", b"".join([rows.flag_evaluations for rows in group])),
     ):
         if lines:
             fields += name, lines if len(lines) < _COMPRESSED_FROM_BYTES else _zstd.compress(lines)

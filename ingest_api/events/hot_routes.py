@@ -16,10 +16,11 @@ from ingest_api.auth.roles import Permission
 from ingest_api.errors import ApiError, MethodNotAllowed, problem_from
 from ingest_api.events.answers import all_refused, batch_verdict
 from ingest_api.events.bodies import ClientGone, read_body
-from ingest_api.events.cross_origin import Headers, headers_for_origin, preflight_headers
+from ingest_api.events.cross_origin import headers_for_origin, preflight_headers
 from ingest_api.events.enrichment.senders import Sender
 from ingest_api.events.payload import decode_batch
 from ingest_api.events.reception import rows_of, take_in
+from ingest_api.raw_answers import send_answer
 from ingest_api.services import Services, services_of
 
 TRACK_PATH = "/api/analytics/track"
@@ -53,7 +54,7 @@ class HotRoutes:
         services = services_of(scope)
         headers = dict(scope["headers"])
         if scope["method"] == "OPTIONS":
-            await _send(send, 204, b"", preflight_headers(headers))
+            await send_answer(send, 204, b"", preflight_headers(headers))
             return
         own_headers = headers_for_origin(headers)
         try:
@@ -62,16 +63,16 @@ class HotRoutes:
             principal = await services.authenticator.authenticate(scope["headers"], scope["query_string"])
             principal.require(Permission.EVENTS_WRITE)
             body = await read_body(headers, receive)
-            answer = await route(body, principal.source, _sender(scope, headers, services), services)
+            answer = await route(body, principal.source, services.intake.senders.of_scope(scope, headers), services)
         except ClientGone:
             return
         except Exception as error:
             services.metrics.refused(error.code if isinstance(error, ApiError) else ApiError.code)
             problem = problem_from(error, scope)
-            await _send(send, problem.status, problem.body, [*problem.raw_headers(), *own_headers])
+            await send_answer(send, problem.status, problem.body, [*problem.raw_headers(), *own_headers])
         else:
             head = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer)), *own_headers]
-            await _send(send, 202, answer, head)
+            await send_answer(send, 202, answer, head)
         services.metrics.served(path, time.perf_counter() - started)
 
 
@@ -89,17 +90,3 @@ async def _track_batch(body: bytes, source: str, sender: Sender, services: Servi
     else:
         raise all_refused(received.rejected)
     return _encoder.encode(batch_verdict(received))
-
-
-def _sender(scope: Scope, headers: dict[bytes, bytes], services: Services) -> Sender:
-    forwarded_for = headers.get(b"x-forwarded-for", b"")
-    if forwarded_for:
-        # A proxy may add a header of its own to the client's instead of appending to it.
-        forwarded_for = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
-    peer = scope["client"]
-    return services.intake.senders.of_request(headers.get(b"user-agent", b""), peer[0] if peer else "", forwarded_for)
-
-
-async def _send(send: Send, status: int, body: bytes, headers: Headers) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

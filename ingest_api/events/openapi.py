@@ -18,6 +18,7 @@ from ingest_api.events.payload import (
     TrackEvent,
 )
 from ingest_api.events.warnings import WARNING_CODES
+from ingest_api.openapi import without_references
 
 TRACK_EXAMPLE = {
     "eventName": "page_view",
@@ -155,15 +156,13 @@ def _event_schema() -> dict[str, Any]:
 
 
 def _schema(kind: type[msgspec.Struct]) -> dict[str, Any]:
-    """JSON Schema of a struct without references, so that it can stand anywhere in the document."""
+    """JSON Schema of a struct without references and titles."""
     [schema], components = msgspec.json.schema_components([kind], ref_template="{name}")
-
-    def resolved(node: Any) -> Any:
-        if isinstance(node, dict):
-            if "$ref" in node:
-                return resolved(components[node["$ref"]])
-            return {key: resolved(value) for key, value in node.items() if key not in ("title", "discriminator")}
-        return [resolved(one) for one in node] if isinstance(node, list) else node
-
-    inlined: dict[str, Any] = resolved(schema)
+    inlined: dict[str, Any] = _untitled(without_references(schema, components))
     return inlined
+
+
+def _untitled(schema: Any) -> Any:
+    if isinstance(schema, dict):
+        return {name: _untitled(one) for name, one in schema.items() if name != "title"}
+    return [_untitled(one) for one in schema] if isinstance(schema, list) else schema

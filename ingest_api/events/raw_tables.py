@@ -3,7 +3,13 @@
 from collections.abc import Generator, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from ingest_api.events.entries import EVENTS, QUARANTINE_REPLAYS, REJECTED_EVENTS
+from ingest_api.events.entries import (
+    DEFINITION_CHANGES,
+    EVENTS,
+    FLAG_EVALUATIONS,
+    QUARANTINE_REPLAYS,
+    REJECTED_EVENTS,
+)
 from warehouse.client import Client, connect, warehouse_errors
 from warehouse.config import WarehouseSettings
 
@@ -11,6 +17,8 @@ ID_COLUMNS: Mapping[str, str] = {
     EVENTS: "event_id",
     REJECTED_EVENTS: "rejection_id",
     QUARANTINE_REPLAYS: "replay_id",
+    DEFINITION_CHANGES: "change_id",
+    FLAG_EVALUATIONS: "count_id",
 }
 """What identifies a row, by table."""
 

@@ -5,14 +5,12 @@ import binascii
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from importlib.resources import files
 from typing import Any, Literal, Self, TypeAlias
 
 import msgspec
 
 from ingest_api.errors import FieldError, InputInvalid, NotFound
-from ingest_api.warehouse_reader import WarehouseReader
+from ingest_api.warehouse_reader import WarehouseReader, statement
 from warehouse.raw_events import FRESHNESS_PROBE
 
 Status: TypeAlias = Literal["waiting", "replayed"]
@@ -140,12 +138,7 @@ class Quarantine:
 
     async def _rows(self, sql_file: str, **parameters: object) -> list[dict[str, Any]]:
         raw = self._warehouse.settings.database("raw")
-        return await self._warehouse.rows(_sql(sql_file), {"raw": raw, **parameters})
-
-
-@cache
-def _sql(file_name: str) -> str:
-    return files("ingest_api.quarantine").joinpath("sql", file_name).read_text(encoding="utf-8")
+        return await self._warehouse.rows(statement("ingest_api.quarantine", sql_file), {"raw": raw, **parameters})
 
 
 def _milliseconds(moment: datetime) -> int:

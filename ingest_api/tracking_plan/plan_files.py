@@ -1,15 +1,14 @@
 """The files of a plan: YAML, read strictly, every slip named with its file and path."""
 
 import json
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from ingest_api.strict_yaml import YamlInvalid, read_yaml
 from ingest_api.tracking_plan.declarations import PlanFile
 
 SETTINGS_FILE = "plan.yml"
@@ -22,8 +21,6 @@ _OWN_WORDS = {
     "string_pattern_mismatch": "has no braces; and a name has no control characters, back quotes or backslashes",
     "string_type": "is text; put quotes around it",
 }
-_BOOLEAN_TAG, _DATE_TAG = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp"
-_BOOLEAN = re.compile("^(?:true|false)$")
 _adapter = TypeAdapter(PlanFile)
 
 
@@ -50,12 +47,12 @@ def read_plan_files(directory: Path) -> dict[str, PlanFile]:
     problems: list[str] = []
     for path in sorted(path for path in directory.iterdir() if path.suffix in (".yml", ".yaml")):
         try:
-            content = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)  # noqa: S506 - a SafeLoader
+            content = read_yaml(path.read_text(encoding="utf-8"))
             # As JSON, because strict Python input would have to be made of tuples and dataclasses already.
             files[path.name] = _adapter.validate_json(json.dumps(content, default=str))
         except ValidationError as error:
             problems += [_problem(path.name, one) for one in error.errors(include_url=False)]
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except (YamlInvalid, UnicodeDecodeError) as error:
             problems.append(f"{path.name}: is no YAML: {' '.join(str(error).split())}")
     problems += _contradictions(files)
     if problems:
@@ -96,19 +93,3 @@ def _problem(file_name: str, error: Any) -> str:
         path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
     said = _OWN_WORDS.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ")
     return f"{file_name}: {path}: {said}" if path else f"{file_name}: is a mapping that begins with `version: 1`"
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """YAML in which `off`, `no` and dates are text, as in YAML 1.2, and no key is there twice."""
-
-    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own way
-        first: [(tag, _BOOLEAN if tag == _BOOLEAN_TAG else pattern) for tag, pattern in resolvers if tag != _DATE_TAG]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Build one mapping; a key that is there twice would silently hide the first."""
-        keys = [key.value for key, _ in node.value]
-        if twice := [key for position, key in enumerate(keys) if key in keys[:position]]:
-            raise yaml.constructor.ConstructorError(None, None, f"{twice[0]} is there twice", node.start_mark)
-        return super().construct_mapping(node, deep)

@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from command_line import quarantine
+from command_line import api_session, quarantine
 from ingest_api.auth.roles import Role
 from ingest_api.events.flusher import open_flusher
 from local_stack.processes import free_port
@@ -134,7 +134,7 @@ def test_refusal_of_the_api_is_one_sentence(api: Api, arguments: list[str], mess
 
 
 def test_api_that_is_away_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quarantine, "_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(api_session, "_PATIENCE_SECONDS", 0.1)
     app = typer.Typer()
     app.add_typer(quarantine.quarantine_app, name="quarantine")
     url = f"http://127.0.0.1:{free_port()}"

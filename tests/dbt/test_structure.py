@@ -36,7 +36,7 @@ OTHER_READERS = {
 STAGED_MORE_THAN_ONCE = {"raw.events": {"stg_event_arrivals", "stg_event_deliveries", "stg_events"}}
 """Each event once, when each id first arrived, and every delivery."""
 
-READ_OUTSIDE_OF_DBT = {"raw.quarantine_replays"}
+READ_OUTSIDE_OF_DBT = {"raw.quarantine_replays", "raw.definition_changes", "raw.flag_evaluations"}
 """By Dagster's checks on the quarantine."""
 
 MOST_PARENTS = 7

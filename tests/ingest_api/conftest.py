@@ -3,12 +3,14 @@
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
 
 from ingest_api.config import ApiSettings
 from tests.conftest import Gateway, Valkey, fresh_settings
+from tests.ingest_api.servers_given import Stoppable
 from tests.ingest_api.serving import api_settings, serving
 from warehouse.config import WarehouseSettings
 
@@ -31,6 +33,14 @@ def api(gateway: Gateway, valkey: Valkey) -> Iterator[Api]:
     settings, warehouse_settings = api_settings(valkey.url), fresh_settings(gateway)
     with serving(settings, warehouse_settings) as client:
         yield Api(client, settings, warehouse_settings)
+
+
+@pytest.fixture
+def servers(tmp_path: Path) -> Iterator[Stoppable]:
+    servers = Stoppable(tmp_path)
+    yield servers
+    for name in list(servers.running):
+        servers.stop(name)
 
 
 @pytest.fixture

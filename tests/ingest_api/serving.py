@@ -18,6 +18,7 @@ from ingest_api.auth.roles import Role
 from ingest_api.auth.tokens import TokenClaims, new_claims, sign
 from ingest_api.auth.write_keys import new_write_key
 from ingest_api.config import ApiSettings
+from ingest_api.server import ApiServer
 from ingest_api.services import valkey_client
 from local_stack.processes import free_port
 from warehouse.config import WarehouseSettings
@@ -43,7 +44,7 @@ def serving(settings: ApiSettings, warehouse_settings: WarehouseSettings) -> Ite
     config = uvicorn.Config(
         app, "127.0.0.1", settings.port, log_config=None, access_log=False, ws="none", proxy_headers=False
     )
-    server = uvicorn.Server(config)
+    server = ApiServer(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -1,68 +1,17 @@
 """What health and readiness say while each dependency is really stopped."""
 
-import secrets
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from ingest_api.health import CHECK_SECONDS
-from local_stack.clickhouse_users import write_users_file
-from local_stack.processes import Process, free_port, start_gateway, start_valkey
 from tests.conftest import Gateway, Valkey, fresh_settings
 from tests.ingest_api.conftest import Api
+from tests.ingest_api.servers_given import Stoppable
 from tests.ingest_api.serving import api_settings, nowhere, seconds_until, serving
 from warehouse.client import connect
-from warehouse.config import WarehouseSettings
-from warehouse.migrate import migrate
-
-
-class Stoppable:
-    """Servers of one test's own, to be stopped and started again on the same data."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.password, self.valkey_port, self.gateway_port = secrets.token_hex(8), free_port(), free_port()
-        (directory / "valkey").mkdir()
-        self.users = directory / "users.xml"
-        write_users_file(self.users, self.password, secrets.token_hex(8))
-        self.running: dict[str, Process] = {}
-
-    def start(self, name: str) -> None:
-        if name == "valkey":
-            process = start_valkey(self.directory / "valkey", self.valkey_port, self.password)
-        else:
-            process = start_gateway(self.directory / "data", self.gateway_port, self.users)
-        process.wait_healthy()
-        self.running[name] = process
-
-    def stop(self, name: str) -> None:
-        self.running.pop(name).stop()
-
-    @property
-    def redis_url(self) -> str:
-        return f"redis://:{self.password}@127.0.0.1:{self.valkey_port}"
-
-    @property
-    def warehouse_settings(self) -> WarehouseSettings:
-        return WarehouseSettings(
-            clickhouse_host=f"127.0.0.1:{self.gateway_port}",
-            clickhouse_username="default",
-            clickhouse_password=self.password,
-            clickhouse_database="health",
-        )
-
-
-@pytest.fixture
-def servers(tmp_path: Path) -> Iterator[Stoppable]:
-    servers = Stoppable(tmp_path)
-    yield servers
-    for name in list(servers.running):
-        servers.stop(name)
 
 
 def states(client: httpx.Client) -> dict[str, Any]:
@@ -83,6 +32,7 @@ def test_health_follows_each_dependency_as_it_comes_and_goes(servers: Stoppable)
             "valkey": "up",
             "schema": "unknown",
             "flusher": "-",
+            "definitions": "down",
         }
         assert not ready(client)
 
@@ -91,10 +41,11 @@ def test_health_follows_each_dependency_as_it_comes_and_goes(servers: Stoppable)
         assert not ready(client)
         assert "analytics migrate" in client.get("/health/ready").json()["detail"]
 
-        migrate(connect(servers.warehouse_settings), servers.warehouse_settings)
+        servers.migrate()
         seconds_until(lambda: ready(client))
         assert states(client)["clickhouse"] == "up"
         assert states(client)["schema"] == "up"
+        seconds_until(lambda: states(client)["definitions"] == "up")
 
         servers.stop("clickhouse")
         seconds_until(lambda: states(client)["clickhouse"] == "down")

@@ -12,9 +12,13 @@ import pytest
 from local_stack.startup import ingest_stack
 
 ROOT = Path(__file__).resolve().parents[2]
-BLOCKS = re.findall(r"^```bash\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+SECTIONS = re.split(r"^##+ ", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+BLOCKS = [re.findall(r"^```bash\n(.*?)^```", section, re.MULTILINE | re.DOTALL) for section in SECTIONS]
 # `make` is what a fresh clone is tried with; the exports stand for what the stack printed.
-RUNNABLE = [block for block in BLOCKS if not block.startswith(("make", "export"))]
+RUNNABLE = {
+    section.split("\n")[0]: "".join(block for block in blocks if not block.startswith(("make", "export")))
+    for section, blocks in zip(SECTIONS, BLOCKS, strict=True)
+}
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +38,10 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
         }
 
 
-@pytest.mark.parametrize("block", RUNNABLE, ids=lambda block: block.split("\n")[0][:60])
-def test_example_runs(block: str, environment: dict[str, str], tmp_path: Path) -> None:
-    example = block.replace("/tmp/", f"{tmp_path}/")
+@pytest.mark.parametrize("section", [section for section, examples in RUNNABLE.items() if examples])
+def test_examples_run(section: str, environment: dict[str, str], tmp_path: Path) -> None:
+    """Those of one section after each other: a later one may need what an earlier one has made."""
+    example = RUNNABLE[section].replace("/tmp/", f"{tmp_path}/")
 
     answer = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", example], env=environment, cwd=tmp_path, capture_output=True, text=True
@@ -46,17 +51,26 @@ def test_example_runs(block: str, environment: dict[str, str], tmp_path: Path) -
 
 
 def test_every_block_of_the_readme_is_tried() -> None:
-    assert len(RUNNABLE) == len(BLOCKS) - 3
+    blocks = [block for of_section in BLOCKS for block in of_section]
+    assert sum(block in "".join(RUNNABLE.values()) for block in blocks) == len(blocks) - 3
     assert os.access(ROOT / "Makefile", os.R_OK)
 
 
 def test_every_route_has_an_example_and_every_example_a_route(environment: dict[str, str]) -> None:
     document = httpx.get(f"{environment['URL']}/openapi.json").json()
 
-    addresses = [path for block in RUNNABLE for path in re.findall(r'curl (?:.|\\\n)*?"\$URL(/[^"]*)"', block)]
-    examples = {path.partition("?")[0].replace("$REJECTION_ID", "{rejectionId}") for path in addresses}
+    addresses = re.findall(r'curl (?:.|\\\n)*?"\$URL(/[^"]*)"', "".join(RUNNABLE.values()))
+    routes = set(document["paths"])
+    examples = {_route_of(path.partition("?")[0], routes) for path in addresses}
 
-    assert examples - {"/docs", "/openapi.json"} == set(document["paths"])
+    assert examples - {"/docs", "/openapi.json"} == routes
+
+
+def _route_of(path: str, routes: set[str]) -> str:
+    """The route that has this address; itself where none has."""
+    patterns = {route: re.sub(r"\{\w+\}", "[^/]+", route) for route in routes}
+    found = [route for route, pattern in patterns.items() if re.fullmatch(pattern, path)]
+    return path if path in found or not found else found[0]
 
 
 def test_the_api_documentation_is_served(environment: dict[str, str]) -> None:

@@ -10,13 +10,14 @@ from warehouse import migrate as migrate_module
 from warehouse.client import Client, StatementRefused, WarehouseUnavailable, connect, warehouse_errors
 from warehouse.config import WarehouseSettings
 from warehouse.migrate import Migration, MigrationDrift, migrate, migrations, pending
-from warehouse.raw_events import QuarantineReplay, RawEvent, RejectedEvent
+from warehouse.raw_events import DefinitionChange, FlagEvaluationCount, QuarantineReplay, RawEvent, RejectedEvent
 
 PYTHON_TYPES = {
     "String": str,
     "LowCardinality(String)": str,
     "DateTime64(3, 'UTC')": datetime,
     "Int64": int,
+    "UInt64": int,
     "Bool": bool,
     "Array(LowCardinality(String))": tuple[str, ...],
 }
@@ -24,7 +25,13 @@ PYTHON_TYPES = {
 
 @pytest.mark.parametrize(
     ("table", "row"),
-    [("events", RawEvent), ("rejected_events", RejectedEvent), ("quarantine_replays", QuarantineReplay)],
+    [
+        ("events", RawEvent),
+        ("rejected_events", RejectedEvent),
+        ("quarantine_replays", QuarantineReplay),
+        ("definition_changes", DefinitionChange),
+        ("flag_evaluations", FlagEvaluationCount),
+    ],
 )
 def test_row_matches_its_table(
     warehouse: Client, warehouse_settings: WarehouseSettings, table: str, row: type[msgspec.Struct]

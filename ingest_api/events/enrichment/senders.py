@@ -1,7 +1,8 @@
 """Who sent an event, as far as it is stored: computed once for a request, and for each event that names another."""
 
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -56,6 +57,15 @@ class Senders:
         self._trusted_proxies = trusted_proxies
         self._place = lru_cache(maxsize=_REMEMBERED)(self._find_place)
         self._sender = lru_cache(maxsize=_REMEMBERED)(self._find_sender)
+
+    def of_scope(self, scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> Sender:
+        """The sender of an ASGI request; `headers` are the scope's, by name."""
+        forwarded_for = headers.get(b"x-forwarded-for", b"")
+        if forwarded_for:
+            # A proxy may add a header of its own to the client's instead of appending to it.
+            forwarded_for = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
+        peer = scope["client"]
+        return self.of_request(headers.get(b"user-agent", b""), peer[0] if peer else "", forwarded_for)
 
     def of_request(self, user_agent: bytes, peer: str, forwarded_for: bytes) -> Sender:
         """The sender of a request, from its headers `User-Agent` and `X-Forwarded-For` and the connection's peer."""

@@ -1,5 +1,6 @@
 """How fresh a process's copy of the access store is, and what it does when it cannot be."""
 
+import math
 import secrets
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -105,6 +106,7 @@ async def test_list_goes_on_with_its_copy_for_a_while_when_valkey_is_away(store:
     clock.now += 2
 
     assert copy.version == 0
+    assert access.current(patience_seconds=math.inf) is copy
     with pytest.raises(AccessUnverifiable):
         access.current()
     with pytest.raises(AccessUnverifiable):
