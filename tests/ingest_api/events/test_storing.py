@@ -155,6 +155,11 @@ def test_store_repairs_what_clickhouse_lost_when_it_was_killed_at_the_rename_of_
         settings = fresh_settings(Gateway(port, "secret", "secret", process))
         batch = batch_given({"events": b"".join(lines_of(ids_of(5)))}, is_doubtful=True)
         with closing(_Case(settings)) as case:
+            with connect(settings) as warehouse:
+                # A merge of another table would be the next rename.
+                warehouse.command("SYSTEM STOP MERGES")
+                while warehouse.query("SELECT count() FROM system.merges").result_rows != [(0,)]:
+                    pass
             die_at_next_rename(process.pid)
             with pytest.raises(WarehouseUnavailable):
                 case.tables.insert("events", batch.tables["events"], batch.token)
