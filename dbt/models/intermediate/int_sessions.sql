@@ -85,7 +85,9 @@ events as (
         from events
         group by visitor_id, client_session_id
     ),
+
     run_starts as ({{ run_starts() }}),
+
 {% endif %}
 numbered as (
     {% set runs = runs_numbered_by_window() if is_update else runs_numbered_by_start() %}
@@ -116,9 +118,7 @@ sessions as (
         if(is_mixed, 0, sumIf(coalesce(revenue_amount, 0), revenue_kind = 'sale')) as revenue_amount,
         toLowCardinality(if(is_mixed, 'mixed', anyIf(currency, revenue_kind = 'sale'))) as currency,
         argMin(({{ device | join(', ') }}), (occurred_at, event_id)) as first_event,
-        argMinIf(
-            ({{ origin | join(', ') }}), (occurred_at, event_id), {{ origin | join(" != '' or ") }} != '' or page != ''
-        ) as entry
+        argMinIf(({{ origin | join(', ') }}), (occurred_at, event_id), {{ origin | join(" != '' or ") }} != '' or page != '') as entry
     from numbered
     group by {{ (['visitor_id', 'client_session_id', 'run_number'] + splits) | join(', ') }}
     {{ 'window whole_run as (partition by visitor_id, client_session_id, run_number)' if splits }}
