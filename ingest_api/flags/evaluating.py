@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from flags.evaluation import Evaluation
 from flags.experiments import User
-from flags.exposure import EVENT_NAME, ExposureWindow, exposure_properties, is_exposure, is_sampled
+from flags.exposure import EVENT_NAME, ExposureWindow, answer_text, exposure_properties, is_exposure, is_sampled
 from flags.hashing import hash_text
 from flags.ruleset import Ruleset
 from flags.specification import sticky_attributes
@@ -122,7 +122,7 @@ class Evaluator:
         events = [
             _exposure(user_id, answer, source, sender, received_at)
             for answer in answers
-            if is_exposure(answer) and self._window.is_new(user_id, answer, now_seconds)
+            if is_exposure(answer) and self._window.is_new(user_id, answer.key, answer_text(answer), now_seconds)
         ]
         if not events:
             return
