@@ -91,8 +91,8 @@ class Definitions:
         return age is None or age > self._stale_after_seconds
 
     @property
-    def ruleset(self) -> Ruleset:
-        """Flags and segments of the copy.
+    def known(self) -> Copy:
+        """The copy.
 
         Raises:
             DefinitionsAway: there never was one.
@@ -101,7 +101,12 @@ class Definitions:
             raise DefinitionsAway(
                 "This process has not read the definitions yet; neither Valkey nor ClickHouse has them."
             )
-        return self.current.ruleset
+        return self.current
+
+    @property
+    def ruleset(self) -> Ruleset:
+        """Flags and segments of the copy. Raises `DefinitionsAway` as `known` does."""
+        return self.known.ruleset
 
     async def next_change(self) -> Copy:
         """Wait until there is another copy than now."""
