@@ -239,7 +239,7 @@ def merged(stored: Definition, patch: Mapping[str, Any]) -> Definition:
 
 def updated(copy: Copy, definition: Definition, stored: Definition, action: str) -> Intention:
     """A definition that takes the place of the stored one."""
-    _check(copy, definition)
+    _check(copy, definition, stored)
     return replacement(definition, stored, action)
 
 
@@ -262,10 +262,14 @@ def merge_patch(target: Any, patch: Any) -> Any:
     return merged
 
 
-def _check(copy: Copy, definition: Definition) -> None:
+def _check(copy: Copy, definition: Definition, stored: Definition | None = None) -> None:
     if isinstance(definition, Flag):
         check_references(definition, copy.ruleset.flags, copy.ruleset.segments)
-    elif isinstance(definition, Experiment) and definition.flag_key not in (None, *copy.ruleset.flags):
+    elif isinstance(definition, Experiment):
+        # One that is over goes on naming a flag that has been deleted since.
+        known = stored.flag_key if isinstance(stored, Experiment) else None
+        if definition.flag_key in (None, known, *copy.ruleset.flags):
+            return
         message = f"There is no flag {definition.flag_key}; create it first."
         raise DefinitionInvalid([Problem("flagKey", "flag_unknown", message)])
 
