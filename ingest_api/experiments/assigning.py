@@ -41,8 +41,8 @@ class Assigner:
     ) -> dict[str, Any]:
         """What the user gets, as a document; a user who is in the experiment is exposed, once an hour.
 
-        The answer waits until the exposure is on disk. While events cannot be stored it is given all the same: the app
-        goes on, and the next call logs the exposure.
+        The answer waits until the exposure is on disk. While events cannot be stored it is given all the same, at once:
+        the app goes on, and the next call logs what was lost.
 
         Raises:
             NotFound: there is no such experiment.
@@ -74,15 +74,23 @@ class Assigner:
         properties = {"experimentKey": experiment.key, "variant": assignment.variant.id, "phase": phase}
         event = exposure_event(EVENT_NAME, properties, user_id, source, sender, arrival_time())
         try:
-            async with asyncio.timeout(_CONFIRMATION_SECONDS):
-                await self._stream.append(rows_of([event], []))
-        except (ApiError, TimeoutError) as error:
-            self._window.forget(user_id, experiment.key, answer)
-            self._note(error)
-        else:
-            self._note(None)
+            stored = self._stream.append(rows_of([event], []))
+        except ApiError as error:
+            self._settle(user_id, experiment.key, answer, error)
+            return
+        stored.add_done_callback(lambda outcome: self._settle(user_id, experiment.key, answer, outcome.exception()))
+        # Nobody waits for what was not confirmed in time before.
+        if self._is_logging:
+            done, _ = await asyncio.wait([stored], timeout=_CONFIRMATION_SECONDS)
+            if not done:
+                self._note(TimeoutError())
 
-    def _note(self, error: Exception | None) -> None:
+    def _settle(self, user_id: str, key: str, answer: str, error: BaseException | None) -> None:
+        if error is not None:
+            self._window.forget(user_id, key, answer)
+        self._note(error)
+
+    def _note(self, error: BaseException | None) -> None:
         """Tell the log when exposures begin and end to be lost, not at each request."""
         if error is not None and self._is_logging:
             log.warning("exposures_not_logged", reason=str(error) or type(error).__name__)

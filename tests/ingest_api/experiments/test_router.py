@@ -276,3 +276,9 @@ def test_experiments_come_back_after_valkey_has_lost_everything(experiments: Api
 
     assert experiments.client.get(f"{TESTS}/prices").json() == before
     assert step(experiments.client, "prices", "pause")["version"] == before["version"] + 1
+
+
+def test_results_before_the_marts_are_built_are_told_to_come_later(experiments: Api) -> None:
+    created(experiments.client)
+
+    assert_problem(experiments.client.get(f"{TESTS}/prices/results"), 503, "marts_not_built")
