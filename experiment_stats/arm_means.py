@@ -9,7 +9,7 @@ from experiment_stats.comparisons import MetricType
 from experiment_stats.moments import Moments
 from experiment_stats.ratios import ratio_mean_and_variance
 
-_ROUNDING = 4 * np.finfo(np.float64).eps
+_ROUNDING = 64 * np.finfo(np.float64).eps
 _EXACT = 2.0**53
 LARGEST_SQUARED_MEAN = 1e8
 """In variances; beyond it fewer than half of the digits of a variance from sums are right."""
@@ -61,7 +61,8 @@ def arm_means(metric_type: Integers, arm: Moments) -> ArmMeans:
             mean[ratios], denominator_mean, variance[ratios], denominator_variance, covariance
         )
         is_invalid[ratios] |= is_negative
-    is_unstable = ~is_invalid & (variance != 0) & (mean * mean > LARGEST_SQUARED_MEAN * variance)
+    is_lost = (mean * mean > LARGEST_SQUARED_MEAN * variance) & ((variance != 0) | (arm.main_sum_squares >= _EXACT))
+    is_unstable = ~is_invalid & is_lost
     is_proportion = metric_type == MetricType.PROPORTION
     return ArmMeans(
         users=arm.users,
