@@ -1,82 +1,29 @@
-"""Rows of the tables that results are read from, in plain tables of the same columns."""
+"""Rows of the tables that results are read from, in plain tables made from the contracts of the dbt project."""
 
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from warehouse.client import Client
 from warehouse.config import WarehouseSettings
 
-RESULT_COLUMNS = {
-    **dict.fromkeys(
-        ("experiment_id", "metric_id", "metric_name", "metric_type", "aggregation", "metric_role"), "String"
-    ),
-    "is_primary": "Bool",
-    **dict.fromkeys(("variant_id", "variant_name"), "String"),
-    "is_control": "Bool",
-    **dict.fromkeys(("control_variant_id", "dimension", "dimension_value"), "String"),
-    "as_of_date": "Date",
-    "computed_at": "Nullable(DateTime64(3, 'UTC'))",
-    "engine_version": "LowCardinality(Nullable(String))",
-    **dict.fromkeys(("users", "control_users"), "UInt64"),
-    "sum": "Nullable(Decimal(76, 12))",
-    **dict.fromkeys(
-        (
-            "mean", "control_mean", "std_dev", "control_std_dev", "absolute_difference", "absolute_std_error",
-            "absolute_ci_lower", "absolute_ci_upper", "relative_lift", "relative_std_error", "relative_ci_lower",
-            "relative_ci_upper",
-        ),
-        "Nullable(Float64)",
-    ),
-    **dict.fromkeys(("relative_ci_method", "test_method"), "LowCardinality(Nullable(String))"),
-    **dict.fromkeys(("test_statistic", "degrees_of_freedom", "p_value", "p_value_adjusted"), "Nullable(Float64)"),
-    "correction_method": "LowCardinality(Nullable(String))",
-    "alpha": "Nullable(Float64)",
-    "is_significant": "Nullable(Bool)",
-    **dict.fromkeys(
-        (
-            "sequential_p_value", "sequential_p_value_adjusted", "sequential_ci_lower", "sequential_ci_upper",
-            "sequential_relative_ci_lower", "sequential_relative_ci_upper", "sequential_tuning_parameter",
-        ),
-        "Nullable(Float64)",
-    ),
-    "is_significant_sequential": "Nullable(Bool)",
-    **dict.fromkeys(
-        (
-            "chance_to_win", "expected_loss", "posterior_mean", "posterior_std_dev", "credible_interval_lower",
-            "credible_interval_upper", "prior_mean", "prior_std_dev",
-        ),
-        "Nullable(Float64)",
-    ),
-    **dict.fromkeys(("prior_is_proper", "is_cuped_adjusted"), "Nullable(Bool)"),
-    **dict.fromkeys(
-        ("cuped_theta", "variance_reduction", "non_inferiority_margin", "non_inferiority_p_value"), "Nullable(Float64)"
-    ),
-    "guardrail_status": "LowCardinality(Nullable(String))",
-    **dict.fromkeys(("mde_relative", "required_users", "runtime_days", "srm_p_value"), "Nullable(Float64)"),
-    "srm_detected": "Nullable(Bool)",
-    "multiple_exposure_users": "Nullable(UInt64)",
-    "multiple_exposure_rate": "Nullable(Float64)",
-    "status": "LowCardinality(Nullable(String))",
-    "validation_failures": "Array(LowCardinality(String))",
-    "is_reliable": "Nullable(Bool)",
-}  # fmt: skip
-"""Columns of `experiment_results`, in their order."""
-EXPOSURE_COLUMNS = {
-    "experiment_id": "String",
-    "variant_id": "String",
-    "exposure_date": "Date",
-    "new_users": "UInt64",
-    "multiple_exposure_users": "UInt64",
-    "unknown_variant_users": "UInt64",
-    "unexpected_users": "UInt64",
-    "expected_users": "Float64",
-    "refreshed_at": "DateTime64(3, 'UTC')",
-}
-KPI_COLUMNS = {"kpi_date": "Date", "metric": "String", "dimension": "String", "value": "Nullable(Float64)"}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_PROJECT = Path(__file__).parents[3] / "dbt" / "models" / "marts"
+
+
+def _promised(table: str) -> dict[str, str]:
+    """Columns and types of a model's contract."""
+    [file] = _PROJECT.glob(f"*/{table}.yml")
+    [model] = yaml.safe_load(file.read_text())["models"]
+    return {column["name"]: column["data_type"] for column in model["columns"]}
+
+
+RESULT_COLUMNS = _promised("experiment_results")
 _TABLES = {
     "experiment_results": RESULT_COLUMNS,
-    "experiment_exposures_daily": EXPOSURE_COLUMNS,
-    "kpis_daily": KPI_COLUMNS,
+    **{table: _promised(table) for table in ("experiment_exposures_daily", "kpis_daily")},
 }
 _NUMBERS: dict[str, Any] = {
     "absolute_difference": 0.0041,
@@ -135,9 +82,16 @@ def create_tables(client: Client, settings: WarehouseSettings) -> None:
 def insert(client: Client, settings: WarehouseSettings, table: str, *rows: dict[str, Any]) -> None:
     """Rows by column; what is left out is NULL or empty."""
     columns = _TABLES[table]
-    empty = {"String": "", "Bool": False, "UInt64": 0, "Float64": 0.0, "Array(LowCardinality(String))": []}
-    values = [[row.get(name, empty.get(kind)) for name, kind in columns.items()] for row in rows]
+    values = [[row.get(name, _empty(kind)) for name, kind in columns.items()] for row in rows]
     client.insert(table, values, column_names=list(columns), database=settings.database("marts"))
+
+
+def _empty(kind: str) -> Any:
+    if "Nullable" in kind:
+        return None
+    if kind.startswith("Array"):
+        return []
+    return {"Bool": False, "UInt64": 0, "Float64": 0.0, "DateTime64(3, 'UTC')": _EPOCH}.get(kind, "")
 
 
 def set_watermark(client: Client, settings: WarehouseSettings, moment: str) -> None:
@@ -182,6 +136,5 @@ def exposure_row(experiment_id: str, variant_id: str, day: date, users: int, **m
         "exposure_date": day,
         "new_users": users,
         "expected_users": float(users),
-        "refreshed_at": datetime(2026, 3, 3, tzinfo=UTC),
         **members,
     }
