@@ -37,6 +37,14 @@ TWO_VARIANTS: list[dict[str, Any]] = [
 SIGNUP: dict[str, Any] = {"id": "signup", "type": "conversion", "isPrimary": True}
 
 
+RIGHT_METRICS: list[dict[str, Any]] = [
+    SIGNUP,
+    {"id": "m1", "type": "revenue", "cap": {"type": "percentile", "value": 0.99}},
+    {"id": "m2", "type": "ratio", "denominator": {"eventName": "visit"}},
+    {"id": "m3", "type": "count", "role": "guardrail", "nonInferiorityMargin": 0.1},
+]
+
+
 def document(**members: Any) -> dict[str, Any]:
     """A draft that is right, with these members."""
     return copy.deepcopy({"name": "Prices", "variants": TWO_VARIANTS, "metrics": [SIGNUP], **members})
@@ -80,7 +88,7 @@ def experiment_documents() -> st.SearchStrategy[dict[str, Any]]:
             {"id": st.sampled_from(["a", "b", "c", "control"]), "allocation": st.sampled_from([0, 1, 50, 0.5])},
             optional={"config": st.sampled_from([None, {"x": 1}, [1], "t"]), "isControl": st.just(False)},
         ),
-        min_size=1,
+        min_size=2,
         max_size=3,
         unique_by=lambda one: one["id"],
     ).map(lambda found: [{**found[0], "isControl": True}, *found[1:]])
@@ -89,9 +97,11 @@ def experiment_documents() -> st.SearchStrategy[dict[str, Any]]:
         optional={
             "id": st.sampled_from(["e0", "e1", "e2"]),
             "status": st.sampled_from(["draft", "running", "running", "paused", "completed", "archived"]),
-            "metrics": st.lists(metrics(), max_size=3, unique_by=lambda one: one["id"]),
+            "metrics": st.lists(
+                st.sampled_from(RIGHT_METRICS) | metrics(), max_size=3, unique_by=lambda one: one["id"]
+            ),
             "coverage": st.sampled_from([0, 0.3, 1]),
-            "conditions": conditions(),
+            "conditions": st.just([]) | conditions(),
             "namespace": st.sampled_from([None, {"name": "n", "range": [0, 0.5]}, ["n", 0.5, 1]]),
             "hashAttribute": st.sampled_from(["id", "company"]),
             "plannedUsers": st.sampled_from([None, 1000]),
