@@ -9,6 +9,7 @@ WORKDIR /srv/analytics
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY warehouse warehouse
 COPY flags flags
+COPY experiment_stats experiment_stats
 COPY ingest_api ingest_api
 COPY dagster_project dagster_project
 COPY local_stack local_stack

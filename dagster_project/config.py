@@ -31,5 +31,9 @@ class OrchestrationSettings(BaseSettings):
     """Address of the API to which an event is sent each minute to measure how long it takes to arrive; empty: none."""
     analytics_probe_write_key: str = Field(default="", repr=False)
     """Write key of that event; empty: none is sent."""
+    analytics_guardrail_api_url: str = ""
+    """Address of the API where the flag of an experiment is turned off when a guardrail failed; empty: none is."""
+    analytics_guardrail_api_token: str = Field(default="", repr=False)
+    """API token for it, with the permission to write flags; empty: none is turned off."""
     analytics_flush_interval: int = Field(default=30_000, ge=10, le=3_600_000)
     """Milliseconds that the flusher lets events wait, which the probe allows for."""

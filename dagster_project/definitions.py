@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from dagster_project.defs.experiments.estimates import experiment_estimates
 from dagster_project.defs.maintenance.housekeeping import housekeeping
 from dagster_project.defs.maintenance.run_failure import failed_run_sensor
 from dagster_project.defs.maintenance.staleness import freshness_alert_sensor
@@ -12,6 +13,7 @@ from dagster_project.defs.raw.freshness_probe import arrival_check, freshness_pr
 from dagster_project.defs.raw.quarantine_checks import quarantine_checks
 from dagster_project.defs.resources import DbtCommand, WarehouseResource
 from dagster_project.defs.schedules import (
+    experiment_results_job,
     hot_marts_job,
     hourly_marts_job,
     hourly_marts_schedule,
@@ -26,9 +28,9 @@ from dagster_project.defs.transform.translator import translator
 from dagster_project.defs.transform.watermark_checks import watermark_checks
 
 defs = dg.Definitions(
-    assets=[*source_assets(manifest(), translator), models, replay_requests, housekeeping],
+    assets=[*source_assets(manifest(), translator), models, experiment_estimates, replay_requests, housekeeping],
     asset_checks=[watermark_checks, arrival_check, quarantine_checks, drift_checks, *nightly_checks()],
-    jobs=[hot_marts_job, hourly_marts_job, nightly_checks_job],
+    jobs=[hot_marts_job, hourly_marts_job, nightly_checks_job, experiment_results_job],
     schedules=[hourly_marts_schedule, nightly_checks_schedule],
     sensors=[new_events_sensor, freshness_probe_sensor, failed_run_sensor, freshness_alert_sensor],
     resources={"dbt": DbtCommand(project_dir=dbt_project()), "warehouse": WarehouseResource()},

@@ -45,6 +45,7 @@ class Migration:
             # On a cluster each table is a replicated `<name>_local` behind a Distributed `<name>`.
             "local": "_local" if clustered else "",
             "merge_tree": "ReplicatedMergeTree" if clustered else "MergeTree",
+            "replacing_merge_tree": "ReplicatedReplacingMergeTree" if clustered else "ReplacingMergeTree",
         }
         for block in self.text.split(";\n"):
             statement = block.strip()

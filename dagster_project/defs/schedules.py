@@ -8,11 +8,13 @@ from dagster_project.defs.transform.assets import models
 from dagster_project.defs.transform.drift_checks import drift_checks
 from dagster_project.defs.transform.lanes import Lane
 from dagster_project.defs.transform.nightly_tests import nightly_test_specs
-from dagster_project.defs.transform.translator import LANE_TAG, REPLAY_REQUESTS
+from dagster_project.defs.transform.translator import ESTIMATES, LANE_TAG, REPLAY_REQUESTS
 
 HEAVY_CHECKS = dg.AssetSelection.checks(*(spec.key for spec in nightly_test_specs().values()), *drift_checks.check_keys)
 # An asset brings its checks along. Those on sources have no asset here that could bring them.
 SOURCE_CHECKS = dg.AssetSelection.checks(*(key for key in models.check_keys if key.asset_key not in models.keys))
+EXPERIMENTS_TAG = "experiments"
+"""dbt tag of the models of experiments."""
 
 
 def tables_of(lane: Lane) -> dg.AssetSelection:
@@ -39,6 +41,17 @@ hourly_marts_job = dg.define_asset_job(
     - HEAVY_CHECKS,
     tags={LANE_TAG: Lane.HOURLY.value},
     description="Takes in what has arrived since the last run, from staging to marts, with the checks on the way.",
+)
+
+experiment_results_job = dg.define_asset_job(
+    "experiment_results_job",
+    # With all that stands before them: results are to hold what has arrived until now.
+    selection=(
+        dg.AssetSelection.tag(EXPERIMENTS_TAG, "").upstream().materializable() | dg.AssetSelection.assets(ESTIMATES)
+    )
+    - HEAVY_CHECKS,
+    tags={LANE_TAG: Lane.HOURLY.value},
+    description="Takes in what has arrived and computes the results of all experiments; the API starts it on demand.",
 )
 
 nightly_checks_job = dg.define_asset_job(

@@ -17,14 +17,14 @@
 
 {# Text to Decimal(38, 4), rounded half away from zero; NULL for anything that is not a number or does not fit. The pattern
    is needed because ClickHouse reads '12.3.4' as 12.34. #}
-{% macro decimal_amount(text) -%}
+{% macro decimal_amount(text, decimals=4) -%}
     toDecimal128OrNull(
         if(
             match({{ text }}, '^[-+]?[0-9]+([.][0-9]*)?([eE][-+]?[0-9]{1,2})?$'),
-            toString(round(toDecimal256OrNull({{ text }}, 20), 4)),
+            toString(round(toDecimal256OrNull({{ text }}, 20), {{ decimals }})),
             ''
         ),
-        4
+        {{ decimals }}
     )
 {%- endmacro %}
 

@@ -28,6 +28,10 @@ REPLAY_REQUESTS = dg.AssetKey(["ops", "replay_requests"])
 BOOKKEEPING = dg.AssetKey(["ops", "watermarks"])
 """Every model reads and writes it; as an asset it would only draw a line to each of them."""
 
+ESTIMATES = dg.AssetKey(["stats", "experiment_estimates"])
+"""A view over it is built together with the tables that it is computed from: a line from it to the view would close a
+circle through the one dbt command. The view sees new rows at once, so nothing waits for the line."""
+
 
 class LayerTranslator(DagsterDbtTranslator):
     """Keys are `[layer, table]` by dbt's `+schema`; the group is the layer, whatever dbt group owns the model."""
@@ -42,7 +46,7 @@ class LayerTranslator(DagsterDbtTranslator):
         layer, lane = spec.key.path[0], lane_of(properties["tags"])
         policy = MARTS_FRESHNESS[lane] if layer == "marts" else source_freshness(properties.get("freshness"))
         spec = spec.replace_attributes(
-            deps=[dep for dep in spec.deps if dep.asset_key != BOOKKEEPING],
+            deps=[dep for dep in spec.deps if dep.asset_key not in (BOOKKEEPING, ESTIMATES)],
             group_name=layer,
             owners=spec.owners or default_owners(manifest),
             freshness_policy=policy,
