@@ -11,6 +11,7 @@ import msgspec
 
 from flags.condition_checks import check_condition, read_condition
 from flags.conditions import is_operator_object
+from flags.experiment_model import Experiment
 from flags.fields import LARGEST_WHOLE_NUMBER, MAX_KEY_CHARACTERS, Members, Problems, check_json
 from flags.model import ALWAYS, AttributeCondition, Condition, Flag, Prerequisite, Segment
 from flags.problems import DefinitionInvalid, Problem
@@ -34,7 +35,7 @@ MAX_VARIANTS = 50
 MAX_PREREQUISITES = 20
 MAX_TAGS = 50
 
-_Definition = TypeVar("_Definition", Flag, Segment)
+_Definition = TypeVar("_Definition")
 _IS_ON: Mapping[str, Any] = {"value": True}
 
 
@@ -47,7 +48,7 @@ def decode_flag(document: Any) -> Flag:
     problems = Problems()
     members = Members(document, "", problems)
     flag = _flag(members) if members.is_object else None
-    return _accepted(flag, document, problems)
+    return accepted(flag, document, problems)
 
 
 def decode_segment(document: Any) -> Segment:
@@ -59,7 +60,7 @@ def decode_segment(document: Any) -> Segment:
     problems = Problems()
     members = Members(document, "", problems)
     segment = _segment(members) if members.is_object else None
-    return _accepted(segment, document, problems)
+    return accepted(segment, document, problems)
 
 
 def read_json(body: bytes, most_bytes: int = MAX_DEFINITION_BYTES) -> Any:
@@ -97,7 +98,7 @@ def encode_flag(flag: Flag) -> dict[str, Any]:
     }
     if flag.schedule != ALWAYS:
         document["schedule"] = encode_schedule(flag.schedule)
-    return document | _encode_history(flag)
+    return document | encode_history(flag)
 
 
 def encode_segment(segment: Segment) -> dict[str, Any]:
@@ -107,7 +108,7 @@ def encode_segment(segment: Segment) -> dict[str, Any]:
         "name": segment.name,
         "description": segment.description,
         "conditions": [encode_condition(one) for one in segment.conditions],
-        **_encode_history(segment),
+        **encode_history(segment),
     }
 
 
@@ -145,7 +146,7 @@ def _flag(members: Members) -> Flag:
         owner=members.text("owner", longest=200),
         hash_attribute=read_hash_attribute(members, "hashAttribute") or "id",
         schedule=read_schedule(members),
-        **_history(members),
+        **read_history(members),
     )
     members.finish()
     _check_flag(flag, members)
@@ -198,7 +199,7 @@ def _segment(members: Members) -> Segment:
         name=members.text("name", longest=200) or key,
         conditions=conditions,
         description=members.text("description"),
-        **_history(members),
+        **read_history(members),
     )
     members.finish()
     return segment
@@ -233,7 +234,8 @@ def _tags(members: Members) -> tuple[str, ...]:
     return members.items("tags", MAX_TAGS, read)
 
 
-def _history(members: Members) -> dict[str, Any]:
+def read_history(members: Members) -> dict[str, Any]:
+    """The same, as arguments of the definition."""
     return {
         "version": members.whole("version", 1, 1, LARGEST_WHOLE_NUMBER),
         "created_by": members.text("createdBy", longest=200),
@@ -243,13 +245,15 @@ def _history(members: Members) -> dict[str, Any]:
     }
 
 
-def _encode_history(one: Flag | Segment) -> dict[str, Any]:
+def encode_history(one: Flag | Segment | Experiment) -> dict[str, Any]:
+    """What the service keeps of a definition: its version, and who made and changed it when."""
     document = {"version": one.version, "createdBy": one.created_by, "updatedBy": one.updated_by}
     moments: dict[str, datetime | None] = {"createdAt": one.created_at, "updatedAt": one.updated_at}
     return document | {name: moment_text(moment) for name, moment in moments.items() if moment is not None}
 
 
-def _accepted(one: _Definition | None, document: Any, problems: Problems) -> _Definition:
+def accepted(one: _Definition | None, document: Any, problems: Problems) -> _Definition:
+    """The definition that was read, where nothing is wrong with its document. Raises `DefinitionInvalid`."""
     if not problems.found:
         size = len(msgspec.json.encode(document))
         if size > MAX_DEFINITION_BYTES:

@@ -55,29 +55,34 @@ class ExposureWindow:
     def __len__(self) -> int:
         return len(self._seen)
 
-    def is_new(self, user_id: str, evaluation: Evaluation, now_seconds: float) -> bool:
-        """Whether this user did not see this answer of the flag within the window; notes that it is seen now.
+    def is_new(self, user_id: str, key: str, answer: str, now_seconds: float) -> bool:
+        """Whether this user did not see this answer within the window; notes that it is seen now.
 
         Args:
             user_id: who.
-            evaluation: what.
+            key: of the flag or experiment.
+            answer: what tells one answer from another, see `answer_text`.
             now_seconds: of a clock that does not go back.
         """
-        key = (user_id, evaluation.key, _answer_text(evaluation))
+        seen = (user_id, key, answer)
         self._forget(now_seconds - self._window_seconds)
-        if key in self._seen:
+        if seen in self._seen:
             return False
-        self._seen[key] = now_seconds
+        self._seen[seen] = now_seconds
         if len(self._seen) > self._capacity:
             self._seen.popitem(last=False)
         return True
+
+    def forget(self, user_id: str, key: str, answer: str) -> None:
+        """Take back that it was seen: what was to be kept of it is lost."""
+        self._seen.pop((user_id, key, answer), None)
 
     def _forget(self, before_seconds: float) -> None:
         while self._seen and next(iter(self._seen.values())) <= before_seconds:
             self._seen.popitem(last=False)
 
 
-def _answer_text(evaluation: Evaluation) -> str:
+def answer_text(evaluation: Evaluation) -> str:
     """What tells one answer from another: the variant, or the value where it has no name."""
     if evaluation.variant is not None:
         return evaluation.variant

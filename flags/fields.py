@@ -55,9 +55,16 @@ class Members:
         """A member as it is."""
         return self._members.pop(name, None)
 
+    def names(self) -> tuple[str, ...]:
+        """The names of the members that nobody took yet."""
+        return tuple(self._members)
+
     def has(self, name: str) -> bool:
         """Whether a member is there and not null."""
-        return self._members.get(name) is not None
+        if self._members.get(name) is None:
+            self._members.pop(name, None)
+            return False
+        return True
 
     def text(
         self, name: str, *, default: str = "", is_required: bool = False, longest: int = MAX_TEXT_CHARACTERS

@@ -23,8 +23,12 @@ DEFINITION_CODES = {
     "duplicate": "Two members of a list have the same key.",
     "conflict": "Two fields contradict each other.",
     "segment_unknown": "A rule refers to a segment that does not exist.",
-    "flag_unknown": "A prerequisite refers to a flag that does not exist.",
+    "flag_unknown": "A prerequisite or an experiment refers to a flag that does not exist.",
     "prerequisite_cycle": "Flags are prerequisites of each other, or too many of one another in a row.",
+    "control_count": "An experiment has no control, or more than one.",
+    "allocation_invalid": "The allocations of an experiment cannot be made shares of 1.",
+    "variant_unknown": "An experiment has no variant of this id.",
+    "metric_unknown": "A ratio divides by a metric that the experiment does not have.",
 }
 """Every reason for which a definition is refused."""
 

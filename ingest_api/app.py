@@ -15,6 +15,9 @@ from ingest_api.events.cross_origin import ALLOWED_HEADERS, EXPOSED_HEADERS
 from ingest_api.events.hot_routes import HotRoutes
 from ingest_api.events.intake import load_intake
 from ingest_api.events.openapi import openapi_paths as track_paths
+from ingest_api.experiments import results_router as experiment_results
+from ingest_api.experiments import router as experiments
+from ingest_api.experiments.openapi import openapi_paths as assignment_paths
 from ingest_api.flags import router as flags
 from ingest_api.flags.addresses import find_route
 from ingest_api.flags.client_openapi import openapi_paths as client_paths
@@ -61,5 +64,7 @@ def create_app(settings: ApiSettings, warehouse_settings: WarehouseSettings) -> 
     app.include_router(quarantine.router)
     app.include_router(tracking_plan.router)
     app.include_router(flags.router)
-    openapi.install(app, {**track_paths(), **evaluation_paths(), **client_paths()})
+    app.include_router(experiments.router)
+    app.include_router(experiment_results.router)
+    openapi.install(app, {**track_paths(), **evaluation_paths(), **client_paths(), **assignment_paths()})
     return FlagRoutes(HotRoutes(ListenerRoute(app)), find_route)

@@ -54,6 +54,8 @@ class ApiSettings(StreamSettings):
     """What is kept of the sender's address: all but its last part, or nothing."""
     analytics_geoip_file: Path | None = None
     """File in MaxMind's format (GeoLite2 Country or City) that countries are looked up in."""
+    analytics_dagster_url: str = Field(default="", pattern=r"^(https?://\S+)?$")
+    """Where Dagster's page is, to start the results of an experiment from the API; empty: nowhere."""
     analytics_trusted_proxies: int = Field(default=0, ge=0, le=16)
     """How many proxies in front append to `X-Forwarded-For`; 0: the address of the connection counts."""
 

@@ -174,6 +174,12 @@ class MartsNotBuilt(Unavailable):
     code, title = "marts_not_built", "The numbers are not built yet"
 
 
+class DagsterAway(Unavailable):
+    """Dagster does not start what was asked for; what is computed is still answered."""
+
+    code, title = "dagster_unavailable", "Dagster does not start the job"
+
+
 class ProblemField(CamelModel):
     """One wrong field of the request."""
 

@@ -19,6 +19,7 @@ from ingest_api.config import ApiSettings, StreamSettings
 from ingest_api.events.intake import Intake
 from ingest_api.events.singles import Singles
 from ingest_api.events.stream import EventStream, open_event_stream
+from ingest_api.experiments.experiment_services import ExperimentServices, experiment_services
 from ingest_api.flags.flag_services import FlagServices, open_flags
 from ingest_api.metrics import IngestMetrics
 from ingest_api.tracking_plan.plan import TrackingPlan
@@ -41,6 +42,7 @@ class Services:
     tracking_plan: TrackingPlan
     intake: Intake
     flags: FlagServices
+    experiments: ExperimentServices
 
 
 def valkey_client(settings: StreamSettings) -> Redis:
@@ -84,6 +86,7 @@ async def open_services(
             tracking_plan=intake.plan,
             intake=intake,
             flags=flags,
+            experiments=experiment_services(settings, flags, event_stream),
         )
 
 

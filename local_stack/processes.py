@@ -44,6 +44,7 @@ class Programs:
             "CLICKHOUSE_CLUSTER": "",
             "REDIS_URL": valkey_url(self.settings.ports.valkey, self.credentials.valkey_password),
             "JWT_SECRET": self.credentials.jwt_secret,
+            "ANALYTICS_DAGSTER_URL": f"http://{LOOPBACK}:{self.settings.ports.dagster}",
             "DAGSTER_HOME": str(self.state.dagster),
             "DAGSTER_PG_URL": "",
             "DBT_TARGET_PATH": str(self.state.dbt / "target"),

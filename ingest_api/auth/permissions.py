@@ -35,4 +35,5 @@ CanReadMetrics = Annotated[Principal, Depends(Requires(Permission.METRICS_READ))
 CanReadQuarantine = Annotated[Principal, Depends(Requires(Permission.QUARANTINE_READ))]
 CanReplayQuarantine = Annotated[Principal, Depends(Requires(Permission.QUARANTINE_REPLAY))]
 CanReadFlags = Annotated[Principal, Depends(Requires(Permission.FLAGS_READ))]
+CanWriteExperiments = Annotated[Principal, Depends(Requires(Permission.EXPERIMENTS_WRITE))]
 CanWriteFlags = Annotated[Principal, Depends(Requires(Permission.FLAGS_WRITE))]

@@ -7,12 +7,8 @@ from pydantic import Field
 
 from ingest_api.camel_model import CamelModel
 from ingest_api.dashboards.periods import Period
-from ingest_api.errors import MartsNotBuilt
+from ingest_api.mart_tables import data_until, read_marts
 from ingest_api.warehouse_reader import WarehouseReader, statement
-from warehouse.client import StatementRefused
-
-_UNKNOWN_TABLE, _UNKNOWN_DATABASE = 60, 81
-_BUILD_SECONDS = 60
 
 
 class ReportPeriod(CamelModel):
@@ -53,8 +49,10 @@ class Marts:
             "start": self.period.start,
             "end": self.period.end,
         }
-        return await self._read(
-            statement("ingest_api.dashboards", sql_file), {"marts": self._database, **days, **parameters}
+        return await read_marts(
+            self._warehouse,
+            statement("ingest_api.dashboards", sql_file),
+            {"marts": self._database, **days, **parameters},
         )
 
     async def heading(self, *tables: str) -> dict[str, Any]:
@@ -62,29 +60,13 @@ class Marts:
 
         Ask it before the tables: then what they hold is never older than `as_of` says.
         """
-        parameters: dict[str, object] = {"ops": self._warehouse.settings.database("ops"), "models": list(tables)}
-        found = {
-            row["model"]: row["as_of"]
-            for row in await self._read(statement("ingest_api.dashboards", "watermarks.sql"), parameters)
-        }
-        as_of = min(found.values()) if len(found) == len(tables) else None
+        as_of = await data_until(self._warehouse, *tables)
         return {
             "as_of": as_of,
             "period": _described(self.period, as_of),
             "previous_period": _described(self.period.previous(), as_of),
             "sources": [f"{self._database}.{table}" for table in tables],
         }
-
-    async def _read(self, sql: str, parameters: dict[str, object]) -> list[dict[str, Any]]:
-        try:
-            return await self._warehouse.rows(sql, parameters)
-        except StatementRefused as error:
-            if error.code not in (_UNKNOWN_TABLE, _UNKNOWN_DATABASE):
-                raise
-            raise MartsNotBuilt(
-                "The mart tables do not exist yet: run the hourly job in Dagster, or `dbt build`.",
-                retry_after_seconds=_BUILD_SECONDS,
-            ) from error
 
 
 def _described(period: Period, as_of: datetime | None) -> ReportPeriod:

@@ -14,9 +14,8 @@ from flags.references import endless_prerequisites, missing_references
 from flags.ruleset import Ruleset
 from ingest_api.camel_model import CamelModel
 from ingest_api.flags.changes import Author
-from ingest_api.flags.definitions import FLAG, SEGMENT, Copy, name_of
+from ingest_api.flags.definitions import FLAG, SEGMENT, Copy, Definition, name_of
 from ingest_api.flags.editing import (
-    Definition,
     Editor,
     Intention,
     decoded,
@@ -119,7 +118,7 @@ def _after(copy: Copy, wanted: Iterable[Definition], prunes: bool) -> Copy:
     for one in wanted:
         if isinstance(one, Flag):
             flags[one.key] = one
-        else:
+        elif isinstance(one, Segment):
             segments[one.key] = one
     return replace(copy, ruleset=Ruleset(flags.values(), segments.values(), copy.ruleset.version))
 

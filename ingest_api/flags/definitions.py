@@ -9,14 +9,16 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import msgspec
 import structlog
 from redis.exceptions import RedisError
 
 from flags.codec import decode_flag, decode_segment
+from flags.experiment_codec import decode_experiment
+from flags.experiment_model import Experiment
 from flags.model import Flag, Segment
 from flags.problems import DefinitionInvalid
 from flags.redis_store import LOST, DefinitionStore, OutcomeUnknown, Revision, Snapshot
@@ -26,8 +28,9 @@ from ingest_api.flags.change_log import ChangeLog
 from ingest_api.flags.changes import restored_row
 from warehouse.client import StatementRefused
 
-FLAG, SEGMENT, SCHEDULED_CHANGE = "flag", "segment", "scheduled_change"
+FLAG, SEGMENT, EXPERIMENT, SCHEDULED_CHANGE = "flag", "segment", "experiment", "scheduled_change"
 """Kinds of definitions: the first part of a name, as in `flag:new_checkout`."""
+Definition: TypeAlias = Flag | Segment | Experiment
 _POLL_SECONDS = 1.0
 _ANSWER_SECONDS = 2.0
 _LISTEN_AGAIN_SECONDS = 0.1
@@ -44,6 +47,8 @@ class Copy:
     snapshot: Snapshot
     ruleset: Ruleset
     """Flags and segments, compiled."""
+    experiments: Mapping[str, Experiment] = field(default_factory=dict)
+    """By key."""
 
 
 EMPTY = Copy(LOST, Ruleset())
@@ -72,7 +77,7 @@ class Definitions:
         self._is_message_missing = False
         self._reading = asyncio.Lock()
         self._changed = asyncio.Event()
-        self._decoded: dict[str, tuple[Revision, Flag | Segment]] = {}
+        self._decoded: dict[str, tuple[Revision, Definition]] = {}
 
     @property
     def age_seconds(self) -> float | None:
@@ -86,8 +91,8 @@ class Definitions:
         return age is None or age > self._stale_after_seconds
 
     @property
-    def ruleset(self) -> Ruleset:
-        """Flags and segments of the copy.
+    def known(self) -> Copy:
+        """The copy.
 
         Raises:
             DefinitionsAway: there never was one.
@@ -96,7 +101,12 @@ class Definitions:
             raise DefinitionsAway(
                 "This process has not read the definitions yet; neither Valkey nor ClickHouse has them."
             )
-        return self.current.ruleset
+        return self.current
+
+    @property
+    def ruleset(self) -> Ruleset:
+        """Flags and segments of the copy. Raises `DefinitionsAway` as `known` does."""
+        return self.known.ruleset
 
     async def next_change(self) -> Copy:
         """Wait until there is another copy than now."""
@@ -181,7 +191,7 @@ class Definitions:
             self._changed = asyncio.Event()
 
     def _compiled(self, snapshot: Snapshot) -> Copy:
-        decoded: dict[str, tuple[Revision, Flag | Segment]] = {}
+        decoded: dict[str, tuple[Revision, Definition]] = {}
         for name, revision in snapshot.revisions.items():
             kind = kind_of(name)
             if not revision.document or kind not in _DECODE:
@@ -204,6 +214,7 @@ class Definitions:
                 (one for one in definitions if isinstance(one, Segment)),
                 snapshot.version,
             ),
+            {one.key: one for one in definitions if isinstance(one, Experiment)},
         )
 
     async def _restore(self) -> None:
@@ -234,4 +245,8 @@ def kind_of(name: str) -> str:
     return name.partition(":")[0]
 
 
-_DECODE: Mapping[str, Callable[[Any], Flag | Segment]] = {FLAG: decode_flag, SEGMENT: decode_segment}
+_DECODE: Mapping[str, Callable[[Any], Definition]] = {
+    FLAG: decode_flag,
+    SEGMENT: decode_segment,
+    EXPERIMENT: decode_experiment,
+}

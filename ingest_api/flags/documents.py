@@ -257,12 +257,14 @@ class StaleFlags(CamelModel):
     next_cursor: str | None
 
 
-def _body(schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
+def body_of(schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
+    """What the OpenAPI document says of a body that a route reads by itself."""
     content = {"application/json": {"schema": schema, "example": example}}
     return {"requestBody": {"required": True, "content": content}}
 
 
-def _schema(model: type[BaseModel]) -> dict[str, Any]:
+def schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    """The JSON Schema of a model, which can stand anywhere in the document."""
     schema = model.model_json_schema(by_alias=True)
     inlined: dict[str, Any] = without_references(schema, schema.pop("$defs", {}))
     return inlined
@@ -277,22 +279,22 @@ FLAG_EXAMPLE = {
     "rolloutPercentage": 50,
     "createdBy": "admin",
 }
-FLAG_BODY = _body(_schema(FlagInput), FLAG_EXAMPLE)
-SEGMENT_BODY = _body(
-    _schema(SegmentInput),
+FLAG_BODY = body_of(schema_of(FlagInput), FLAG_EXAMPLE)
+SEGMENT_BODY = body_of(
+    schema_of(SegmentInput),
     {
         "key": "beta_users",
         "name": "Beta users",
         "conditions": [{"attribute": "plan", "operator": "in", "value": ["beta", "internal"]}],
     },
 )
-PATCH_BODY = _body({"type": "object"}, {"isEnabled": False})
-BUNDLE_BODY = _body(
+PATCH_BODY = body_of({"type": "object"}, {"isEnabled": False})
+BUNDLE_BODY = body_of(
     {
         "type": "object",
         "properties": {
-            "flags": {"type": "array", "items": _schema(FlagInput)},
-            "segments": {"type": "array", "items": _schema(SegmentInput)},
+            "flags": {"type": "array", "items": schema_of(FlagInput)},
+            "segments": {"type": "array", "items": schema_of(SegmentInput)},
         },
     },
     {"flags": [FLAG_EXAMPLE], "segments": []},

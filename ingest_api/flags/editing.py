@@ -13,6 +13,8 @@ from typing import Any, TypeAlias
 import msgspec
 
 from flags.codec import decode_flag, decode_segment, encode_flag, encode_segment
+from flags.experiment_codec import decode_experiment, encode_experiment
+from flags.experiment_model import Experiment
 from flags.model import Flag, Segment
 from flags.problems import DefinitionInvalid, Problem
 from flags.redis_store import OutcomeUnknown, Revision
@@ -21,13 +23,14 @@ from flags.rule_codec import moment_text
 from ingest_api.errors import Conflict, DefinitionsAway, NotFound
 from ingest_api.events.reception import arrival_time
 from ingest_api.flags.changes import Author, change_row
-from ingest_api.flags.definitions import FLAG, SEGMENT, Copy, Definitions, name_of
+from ingest_api.flags.definitions import EXPERIMENT, FLAG, SEGMENT, Copy, Definition, Definitions, name_of
 from ingest_api.flags.scheduled_changes import scheduled_changes
 
-Definition: TypeAlias = Flag | Segment
 RESERVED_KEYS = frozenset({"stale"})
 """Keys that no flag may have: their address is another one's."""
 _ATTEMPTS = 20
+_KINDS: Mapping[type, str] = {Flag: FLAG, Segment: SEGMENT, Experiment: EXPERIMENT}
+_UNDER_WAY = ("running", "paused")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +148,13 @@ class Editor:
 
 def kind_of(definition: Definition) -> str:
     """The kind of a definition."""
-    return FLAG if isinstance(definition, Flag) else SEGMENT
+    return _KINDS[type(definition)]
 
 
 def decoded(kind: str, document: Any) -> Definition:
     """Read a document of this kind. Raises `DefinitionInvalid`."""
-    if kind == SEGMENT:
-        return decode_segment(document)
+    if kind != FLAG:
+        return decode_segment(document) if kind == SEGMENT else decode_experiment(document)
     flag = decode_flag(document)
     if flag.key in RESERVED_KEYS:
         raise DefinitionInvalid([Problem("key", "not_allowed", "This key is the address of something else.")])
@@ -160,21 +163,29 @@ def decoded(kind: str, document: Any) -> Definition:
 
 def encoded(definition: Definition) -> dict[str, Any]:
     """A definition as a document."""
+    if isinstance(definition, Experiment):
+        return encode_experiment(definition)
     return encode_flag(definition) if isinstance(definition, Flag) else encode_segment(definition)
+
+
+def stored_of(copy: Copy, kind: str) -> Mapping[str, Definition]:
+    """The stored definitions of a kind, by key."""
+    if kind == EXPERIMENT:
+        return copy.experiments
+    return copy.ruleset.flags if kind == FLAG else copy.ruleset.segments
 
 
 def found(copy: Copy, like: Definition) -> Definition | None:
     """The stored definition with the kind and key of this one."""
-    stored: Mapping[str, Definition] = copy.ruleset.flags if isinstance(like, Flag) else copy.ruleset.segments
-    return stored.get(like.key)
+    return stored_of(copy, kind_of(like)).get(like.key)
 
 
 def demanded(copy: Copy, kind: str, key: str) -> Definition:
     """The stored definition. Raises `NotFound`."""
-    stored: Mapping[str, Definition] = copy.ruleset.flags if kind == FLAG else copy.ruleset.segments
-    if key not in stored:
+    definition = stored_of(copy, kind).get(key)
+    if definition is None:
         raise NotFound(f"There is no {kind} {key}.", code=f"{kind}_not_found")
-    return stored[key]
+    return definition
 
 
 def check_version(key: str, stored: int, expected: int | None) -> None:
@@ -191,29 +202,44 @@ def deletions(copy: Copy, kind: str, key: str, staying: Mapping[str, Flag]) -> l
     """What goes when a definition is deleted: itself, and what is scheduled for it.
 
     Raises:
-        Conflict: a flag that stays needs it.
+        Conflict: a flag that stays needs it, or an experiment that has begun and not ended.
     """
-    if users := (flags_needing if kind == FLAG else flags_using)(key, staying):
+    users = [] if kind == EXPERIMENT else (flags_needing if kind == FLAG else flags_using)(key, staying)
+    if kind == FLAG:
+        users += [f"experiment {one.key}" for one in experiments_showing(copy, key)]
+    if users:
         message = f"{kind} {key} is needed by {', '.join(sorted(users))}; change that first."
         raise Conflict(message, code="in_use")
     scheduled = scheduled_changes(copy, key) if kind == FLAG else []
     return [Intention(name, "deleted", None) for name in (name_of(kind, key), *(one.name for one in scheduled))]
 
 
+def experiments_showing(copy: Copy, flag_key: str) -> list[Experiment]:
+    """The experiments that have begun and not ended, whose variants this flag shows."""
+    return [one for one in copy.experiments.values() if one.flag_key == flag_key and one.status in _UNDER_WAY]
+
+
 def patched(copy: Copy, stored: Definition, patch: Mapping[str, Any], action: str) -> Intention:
     """A merge patch, applied to a definition."""
-    if "key" in patch and patch["key"] != stored.key:
-        raise DefinitionInvalid([Problem("key", "not_allowed", "A key cannot be changed; create another definition.")])
+    return updated(copy, merged(stored, patch), stored, action)
+
+
+def merged(stored: Definition, patch: Mapping[str, Any]) -> Definition:
+    """What a merge patch makes of a definition. Raises `DefinitionInvalid`."""
+    name = "id" if isinstance(stored, Experiment) else "key"
+    if name in patch and patch[name] != stored.key:
+        message = f"The {name} cannot be changed; create another definition."
+        raise DefinitionInvalid([Problem(name, "not_allowed", message)])
     try:
         document = merge_patch(encoded(stored), patch)
     except RecursionError as error:
         raise DefinitionInvalid([Problem("", "too_deep", "The patch has too many levels.")]) from error
-    return updated(copy, decoded(kind_of(stored), document), stored, action)
+    return decoded(kind_of(stored), document)
 
 
 def updated(copy: Copy, definition: Definition, stored: Definition, action: str) -> Intention:
     """A definition that takes the place of the stored one."""
-    _check(copy, definition)
+    _check(copy, definition, stored)
     return replacement(definition, stored, action)
 
 
@@ -236,9 +262,16 @@ def merge_patch(target: Any, patch: Any) -> Any:
     return merged
 
 
-def _check(copy: Copy, definition: Definition) -> None:
+def _check(copy: Copy, definition: Definition, stored: Definition | None = None) -> None:
     if isinstance(definition, Flag):
         check_references(definition, copy.ruleset.flags, copy.ruleset.segments)
+    elif isinstance(definition, Experiment):
+        # One that is over goes on naming a flag that has been deleted since.
+        known = stored.flag_key if isinstance(stored, Experiment) else None
+        if definition.flag_key in (None, known, *copy.ruleset.flags):
+            return
+        message = f"There is no flag {definition.flag_key}; create it first."
+        raise DefinitionInvalid([Problem("flagKey", "flag_unknown", message)])
 
 
 def _revision(copy: Copy, intention: Intention, author: Author, now: datetime) -> Revision:

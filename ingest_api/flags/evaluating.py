@@ -10,31 +10,27 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import msgspec
 import structlog
 from redis.exceptions import RedisError
 
 from flags.evaluation import Evaluation
 from flags.experiments import User
-from flags.exposure import EVENT_NAME, ExposureWindow, exposure_properties, is_exposure, is_sampled
+from flags.exposure import EVENT_NAME, ExposureWindow, answer_text, exposure_properties, is_exposure, is_sampled
 from flags.hashing import hash_text
 from flags.ruleset import Ruleset
 from flags.specification import sticky_attributes
 from flags.sticky_store import StickyStore
 from ingest_api.errors import ApiError
 from ingest_api.events.enrichment.senders import Sender
-from ingest_api.events.normalise import uuid7
 from ingest_api.events.reception import arrival_time, rows_of
 from ingest_api.events.stream import EventStream
 from ingest_api.flags.definitions import Definitions
-from warehouse.raw_events import RawEvent
+from ingest_api.flags.exposure_events import exposure_event
 
 _STICKY_SECONDS = 0.2
 _EXPOSURE_WINDOW_SECONDS = 3600.0
-_EXPOSURE_TYPE = "experiment"
 
 log = structlog.get_logger(__name__)
-_encoder = msgspec.json.Encoder()
 
 
 class Evaluator:
@@ -120,9 +116,9 @@ class Evaluator:
             return
         now_seconds, received_at = time.monotonic(), arrival_time()
         events = [
-            _exposure(user_id, answer, source, sender, received_at)
+            exposure_event(EVENT_NAME, exposure_properties(answer), user_id, source, sender, received_at)
             for answer in answers
-            if is_exposure(answer) and self._window.is_new(user_id, answer, now_seconds)
+            if is_exposure(answer) and self._window.is_new(user_id, answer.key, answer_text(answer), now_seconds)
         ]
         if not events:
             return
@@ -132,23 +128,3 @@ class Evaluator:
             return
         # The answer does not wait for it, and is right without it.
         stored.add_done_callback(lambda outcome: outcome.exception())
-
-
-def _exposure(user_id: str, answer: Evaluation, source: str, sender: Sender, received_at: datetime) -> RawEvent:
-    properties = _encoder.encode(exposure_properties(answer)).decode()
-    return RawEvent(
-        uuid7(received_at),
-        EVENT_NAME,
-        _EXPOSURE_TYPE,
-        user_id,
-        "",
-        "",
-        received_at,
-        received_at,
-        properties,
-        "{}",
-        source,
-        0,
-        (),
-        *sender,
-    )

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from flags.experiment_model import Experiment
 from flags.model import Flag, Segment
 from ingest_api.errors import FieldError, InputInvalid
 
-_Listed = TypeVar("_Listed", Flag, Segment)
+_Listed = TypeVar("_Listed", Flag, Segment, Experiment)
 
 
 @dataclass(frozen=True, slots=True)

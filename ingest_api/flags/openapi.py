@@ -51,10 +51,10 @@ class EvaluatedFlags(CamelModel):
 
 def openapi_paths() -> dict[str, Any]:
     """Path items of the routes; they refer to `#/components/schemas/Problem` and to two security schemes."""
-    one = _operation("evaluateFlag", "What a flag is for a user", ForOne, _FOR_WHOM, EvaluatedFlag)
+    one = operation("evaluateFlag", "What a flag is for a user", ForOne, _FOR_WHOM, EvaluatedFlag)
     one["parameters"] = [_KEY]
     one["responses"]["404"] = {"description": "`flag_not_found`", "content": one["responses"]["400"]["content"]}
-    every = _operation(
+    every = operation(
         "evaluateFlags",
         "What all flags are for a user",
         ForAll,
@@ -66,20 +66,22 @@ def openapi_paths() -> dict[str, Any]:
     return {ONE_PATH: {"post": one}, ALL_PATH: {"post": every}}
 
 
-def _operation(
+def operation(
     name: str,
     summary: str,
     body: type[msgspec.Struct],
     example: dict[str, Any],
     answer: type[BaseModel],
     more: str = "",
+    tag: str = "feature flags",
 ) -> dict[str, Any]:
+    """A POST that any write key and any token may send; `body` and `answer` are its JSON."""
     [asked], asked_parts = msgspec.json.schema_components([body], ref_template="{name}")
     answered = answer.model_json_schema(by_alias=True)
     schema = without_references(answered, answered.pop("$defs", {}))
     problem = {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {
-        "tags": ["feature flags"],
+        "tags": [tag],
         "operationId": name,
         "summary": summary,
         "description": "From the definitions in memory: neither Valkey nor ClickHouse has to answer. Any write key and "

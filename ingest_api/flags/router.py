@@ -1,21 +1,18 @@
 """`/api/feature-flags`: definitions of flags and segments."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-import msgspec
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from flags.codec import MAX_DEFINITION_BYTES, read_json
 from flags.explain import explain
-from flags.problems import DefinitionInvalid, Problem
 from flags.ruleset import user_of
 from ingest_api.auth.permissions import CanReadFlags, CanWriteFlags
-from ingest_api.errors import InputInvalid, NotFound
-from ingest_api.events.bodies import MAX_DECODED_BYTES, ClientGone, read_body
+from ingest_api.errors import NotFound
+from ingest_api.events.bodies import MAX_DECODED_BYTES
 from ingest_api.flags.bundles import Applied, apply_bundle, bundle_of
 from ingest_api.flags.changes import Author
+from ingest_api.flags.definition_bodies import json_answer, read_document, seen_version
 from ingest_api.flags.definitions import FLAG, SEGMENT
 from ingest_api.flags.documents import (
     BUNDLE_BODY,
@@ -58,38 +55,6 @@ def _flags(request: Request) -> FlagServices:
     return services_of(request.scope).flags
 
 
-async def _document(request: Request, key: str | None = None, most_bytes: int = MAX_DEFINITION_BYTES) -> dict[str, Any]:
-    """The definition in the body. Where the address names a key, the body need not."""
-    try:
-        body = await read_body(dict(request.scope["headers"]), request.receive)
-    except ClientGone as error:
-        raise InputInvalid("The request ended before its body did.") from error
-    document = read_json(body, most_bytes)
-    if not isinstance(document, dict):
-        raise DefinitionInvalid([Problem("", "wrong_type", "Send one JSON object.")])
-    if key is None:
-        return document
-    if document.setdefault("key", key) != key:
-        raise DefinitionInvalid([Problem("key", "conflict", f"The address says {key}.")])
-    return document
-
-
-def _seen_version(document: Mapping[str, Any], *, is_required: bool) -> int | None:
-    version = document.get("version")
-    if version is None and is_required:
-        message = (
-            "Name the version that you have read: another one's change made meanwhile would be lost without a word."
-        )
-        raise DefinitionInvalid([Problem("version", "field_missing", message)])
-    if version is not None and (not isinstance(version, int) or isinstance(version, bool)):
-        raise DefinitionInvalid([Problem("version", "wrong_type", "It is a whole number.")])
-    return version
-
-
-def _json(document: Any, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(document), status, media_type="application/json")
-
-
 def _add_routes(kind: str, plural: str, body: dict[str, Any], answer: type) -> None:
     """The routes that flags and segments have alike."""
 
@@ -102,10 +67,10 @@ def _add_routes(kind: str, plural: str, body: dict[str, Any], answer: type) -> N
         name=f"create_{kind}",
     )
     async def create(caller: CanWriteFlags, request: Request, comment: Comment = "") -> Response:
-        document = await _document(request)
+        document = await read_document(request)
         definition = decoded(kind, document)
         copy = await _flags(request).editor.create(definition, Author(caller.subject, comment))
-        return _json(encoded(demanded(copy, kind, definition.key)), 201)
+        return json_answer(encoded(demanded(copy, kind, definition.key)), 201)
 
     @router.get(
         f"/{plural}/{{key}}",
@@ -114,7 +79,7 @@ def _add_routes(kind: str, plural: str, body: dict[str, Any], answer: type) -> N
         name=f"show_{kind}",
     )
     async def show(caller: CanReadFlags, key: Key, request: Request) -> Response:
-        return _json(encoded(demanded(_flags(request).definitions.current, kind, key)))
+        return json_answer(encoded(demanded(_flags(request).definitions.current, kind, key)))
 
     @router.put(
         f"/{plural}/{{key}}",
@@ -124,11 +89,11 @@ def _add_routes(kind: str, plural: str, body: dict[str, Any], answer: type) -> N
         name=f"replace_{kind}",
     )
     async def replace(caller: CanWriteFlags, key: Key, request: Request, comment: Comment = "") -> Response:
-        document = await _document(request, key)
-        version = _seen_version(document, is_required=True)
+        document = await read_document(request, key)
+        version = seen_version(document, is_required=True)
         author = Author(caller.subject, comment)
         copy = await _flags(request).editor.replace(decoded(kind, document), version, author)
-        return _json(encoded(demanded(copy, kind, key)))
+        return json_answer(encoded(demanded(copy, kind, key)))
 
     @router.patch(
         f"/{plural}/{{key}}",
@@ -139,10 +104,10 @@ def _add_routes(kind: str, plural: str, body: dict[str, Any], answer: type) -> N
         name=f"patch_{kind}",
     )
     async def patch(caller: CanWriteFlags, key: Key, request: Request, comment: Comment = "") -> Response:
-        document = await _document(request)
-        version = _seen_version(document, is_required=False)
+        document = await read_document(request)
+        version = seen_version(document, is_required=False)
         copy = await _flags(request).editor.patch(kind, key, document, version, Author(caller.subject, comment))
-        return _json(encoded(demanded(copy, kind, key)))
+        return json_answer(encoded(demanded(copy, kind, key)))
 
     @router.delete(
         f"/{plural}/{{key}}",
@@ -181,7 +146,7 @@ def _add_routes(kind: str, plural: str, body: dict[str, Any], answer: type) -> N
         document = await reverted_document(flags, kind, key, asked.to_version)
         author = Author(caller.subject, asked.comment or f"Back to version {asked.to_version}")
         copy = await flags.editor.put_back(decoded(kind, document), asked.version, author)
-        return _json(encoded(demanded(copy, kind, key)))
+        return json_answer(encoded(demanded(copy, kind, key)))
 
 
 # Before the routes of a flag: its address would be that of a flag called `stale`.
@@ -199,7 +164,7 @@ async def list_flags(caller: CanReadFlags, query: Annotated[FlagQuery, Query()],
     matching = Matching(tag=query.tag or "", type=query.type or "", is_enabled=query.enabled, text=query.text or "")
     stored = _flags(request).definitions.current.ruleset.flags.values()
     found, cursor = page_of([one for one in stored if matching.holds(one)], query.cursor, query.limit)
-    return _json({"items": [encoded(one) for one in found], "nextCursor": cursor})
+    return json_answer({"items": [encoded(one) for one in found], "nextCursor": cursor})
 
 
 @router.get("/segments", summary="Segments by key", responses={200: {"model": SegmentList}})
@@ -207,7 +172,7 @@ async def list_segments(caller: CanReadFlags, query: Annotated[PageQuery, Query(
     """Named conditions that rules refer to."""
     stored = _flags(request).definitions.current.ruleset.segments.values()
     found, cursor = page_of(list(stored), query.cursor, query.limit)
-    return _json({"items": [encoded(one) for one in found], "nextCursor": cursor})
+    return json_answer({"items": [encoded(one) for one in found], "nextCursor": cursor})
 
 
 _add_routes(FLAG, "flags", FLAG_BODY, FlagDocument)
@@ -280,6 +245,6 @@ async def export(caller: CanReadFlags, request: Request) -> dict[str, Any]:
 )
 async def apply(caller: CanWriteFlags, query: Annotated[BundleQuery, Query()], request: Request) -> Applied:
     """Create and change what differs, all or nothing; with `prune`, delete what the bundle does not have."""
-    bundle = await _document(request, most_bytes=MAX_DECODED_BYTES)
+    bundle = await read_document(request, most_bytes=MAX_DECODED_BYTES)
     author = Author(caller.subject, query.comment)
     return await apply_bundle(_flags(request).editor, bundle, author, is_dry_run=query.dry_run, prunes=query.prune)

@@ -3,7 +3,7 @@
 import pytest
 
 from flags.evaluation import ErrorCode, Evaluation, Reason
-from flags.exposure import EVENT_NAME, ExposureWindow, exposure_properties, is_exposure, is_sampled
+from flags.exposure import EVENT_NAME, ExposureWindow, answer_text, exposure_properties, is_exposure, is_sampled
 from tests.flags.flags_given import NOW, flag, ruleset, user
 
 SPLIT = Evaluation("checkout", "t", "test", Reason.SPLIT, "r", 3, "checkout.r")
@@ -31,32 +31,48 @@ def test_error_is_no_exposure() -> None:
     assert not is_exposure(SPLIT.as_error(ErrorCode.GENERAL, "x"))
 
 
-def test_same_answer_within_the_window_is_no_second_exposure() -> None:
-    window = ExposureWindow(60)
+def test_answers_are_told_apart_by_variant_or_value() -> None:
     other = Evaluation("checkout", {"a": 1}, None, Reason.SPLIT)
 
+    assert answer_text(SPLIT) == "test"
+    assert answer_text(other) == "{'a': 1}"
+
+
+def test_same_answer_within_the_window_is_no_second_exposure() -> None:
+    window = ExposureWindow(60)
+
     seen = [
-        window.is_new("ann", SPLIT, 0),
-        window.is_new("ann", SPLIT, 59),
-        window.is_new("bob", SPLIT, 59),
-        window.is_new("ann", other, 59),
-        window.is_new("ann", other, 59),
-        window.is_new("ann", SPLIT, 60),
+        window.is_new("ann", "checkout", "test", 0),
+        window.is_new("ann", "checkout", "test", 59),
+        window.is_new("bob", "checkout", "test", 59),
+        window.is_new("ann", "checkout", "other", 59),
+        window.is_new("ann", "checkout", "other", 59),
+        window.is_new("ann", "checkout", "test", 60),
     ]
 
     assert seen == [True, False, True, True, False, True]
+
+
+def test_exposure_that_was_lost_is_a_new_one_again() -> None:
+    window = ExposureWindow(60)
+    window.is_new("ann", "checkout", "test", 0)
+
+    window.forget("ann", "checkout", "test")
+    window.forget("bob", "checkout", "test")
+
+    assert window.is_new("ann", "checkout", "test", 1)
 
 
 def test_window_is_bounded() -> None:
     window = ExposureWindow(60, capacity=100)
 
     for one in range(1000):
-        assert window.is_new(f"user-{one}", SPLIT, 0)
+        assert window.is_new(f"user-{one}", "checkout", "test", 0)
 
     assert len(window) == 100
-    assert not window.is_new("user-999", SPLIT, 1)
-    assert window.is_new("user-0", SPLIT, 1)
-    assert window.is_new("ann", SPLIT, 1000)
+    assert not window.is_new("user-999", "checkout", "test", 1)
+    assert window.is_new("user-0", "checkout", "test", 1)
+    assert window.is_new("ann", "checkout", "test", 1000)
     assert len(window) == 1
 
 
