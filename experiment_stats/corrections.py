@@ -27,7 +27,7 @@ def adjusted_p_values(p_values: Floats, family: Integers, correction: Integers) 
         if method == Correction.HOLM:
             adjusted[order] = -running_minimum(-np.minimum(sorted_values * (size - place + 1), 1), starts)
         else:
-            backwards = np.minimum(sorted_values * size / place, 1)[::-1]
+            backwards = np.minimum(sorted_values * (size / place), 1)[::-1]
             ends = np.append(starts[1:], True)[::-1]
             adjusted[order] = running_minimum(backwards, ends)[::-1]
     return adjusted
