@@ -1,6 +1,8 @@
 import dagster as dg
 
-LAYERS = ["raw", "staging", "intermediate", "marts"]
+LAYERS = ["raw", "staging", "intermediate", "marts", "stats"]
+GROUPS = {"stats": "experiments"}
+"""Of the layers whose group is not called like them."""
 
 
 def test_definitions_are_loadable(definitions: dg.Definitions) -> None:
@@ -13,20 +15,24 @@ def test_asset_names_its_layer_group_owner_kind_and_meaning(definitions: dg.Defi
     assert len(specs) > 10
     for spec in specs:
         assert len(spec.key.path) == 2, spec.key
-        assert spec.group_name == spec.key.path[0]
+        assert spec.group_name == GROUPS.get(spec.key.path[0], spec.key.path[0])
         assert spec.owners, spec.key
         assert spec.kinds, spec.key
         assert spec.description, spec.key
 
 
 def test_data_flows_from_raw_over_staging_and_intermediate_to_marts(definitions: dg.Definitions) -> None:
+    from dagster_project.defs.transform.project import manifest
+
     graph = definitions.resolve_asset_graph()
+    # Facts that come with the project stand beside the marts, and any layer may read them.
+    seeds = {node["name"] for node in manifest()["nodes"].values() if node["resource_type"] == "seed"}
 
     flows = {
         (parent.path[0], key.path[0])
         for key in graph.get_all_asset_keys()
         for parent in graph.get(key).parent_keys
-        if parent.path[0] != key.path[0]
+        if parent.path[0] != key.path[0] and parent.path[-1] not in seeds
     }
 
     assert {("raw", "staging"), ("staging", "intermediate"), ("intermediate", "marts")} <= flows
@@ -74,6 +80,17 @@ def test_lane_builds_its_tables_and_those_of_the_faster_lanes(definitions: dg.De
     }
 
 
+def test_job_of_experiments_builds_what_their_results_stand_on_and_computes_them(definitions: dg.Definitions) -> None:
+    job = definitions.resolve_job_def("experiment_results_job").asset_layer.asset_graph
+
+    keys = {key.to_user_string() for key in job.executable_asset_keys}
+
+    assert {"staging/batch_window", "intermediate/int_events", "marts/experiment_results"} <= keys
+    assert "stats/experiment_estimates" in keys
+    assert "marts/sessions" not in keys
+    assert job.executable_asset_keys <= tables(definitions, "hot", "hourly")
+
+
 def test_hot_lane_holds_what_dashboards_look_at(definitions: dg.Definitions) -> None:
     from dagster_project.defs.transform.project import manifest
 
@@ -116,6 +133,7 @@ def test_everything_that_writes_the_warehouse_waits_for_the_same_pool(definition
 
     assert {name for name, pool in pools.items() if pool == "dbt"} == {
         "models",
+        "stats__experiment_estimates",
         "nightly_tests",
         "drift",
         "maintenance__housekeeping",

@@ -81,13 +81,13 @@ def story() -> Iterator[list[Any]]:
         yield event(number, "experiment_exposure", 1, experimentKey="skewed", variant=skewed)
         if number % 16 in (0, 2, 4, 1, 3, 5, 7, 9):
             yield event(number, "signup", 30)
-        if is_new:
+        if is_new and number % 8 != 1:
             yield event(number, "error", 40)
 
 
 @dataclass(frozen=True, slots=True)
 class Computed:
-    """An environment in which the job ran twice over the same events."""
+    """An environment in which the job ran, and the statistics once more."""
 
     settings: WarehouseSettings
     client: Client
@@ -123,7 +123,8 @@ def computed(prepared: Prepared, gateway: Gateway) -> Iterator[Computed]:
             environment.setenv(name, value)
         first = execute("experiment_results_job", instance)
         rows = results()
-        execute("experiment_results_job", instance)
+        # That the tables before it stay as they are, tests/dbt/test_experiments.py says.
+        execute("experiment_results_job", instance, only=["stats/experiment_estimates"])
     yield Computed(settings, client, first, rows, results())
     client.close()
 
@@ -203,12 +204,12 @@ def test_materialization_says_how_many_experiments_and_until_when(computed: Comp
     assert facts == {
         "experiments": 2,
         "row_count": len(computed.rows),
-        "as_of": datetime.now(UTC).date().isoformat(),
+        "as_of": max(row["as_of_date"] for row in computed.rows).isoformat(),
         "disabled_flags": [],
     }
 
 
-def test_second_run_over_the_same_events_changes_nothing(computed: Computed) -> None:
+def test_second_computation_of_the_same_moments_changes_nothing(computed: Computed) -> None:
     rows = computed.rows
 
     again = computed.rows_after_the_second

@@ -205,7 +205,14 @@ def arrivals(definition: Definition, deeds: list[Deed]) -> dict[tuple[str, str, 
         first, variant = shown[0]
         day, saw_several = first.occurred_at.date(), len({variant for _, variant in shown}) > 1
         is_known = not variant.startswith("?")
-        add(variant if is_known else "", day, is_known and not saw_several, saw_several, not is_known and not saw_several, 0)
+        add(
+            variant if is_known else "",
+            day,
+            is_known and not saw_several,
+            saw_several,
+            not is_known and not saw_several,
+            0,
+        )
         phases = [phase for phase in definition["phases"] if moment_of(phase["startedAt"]) <= first.occurred_at]
         shares = (phases or definition["phases"])[-1 if phases else 0]["allocations"]
         for one in definition["variants"]:

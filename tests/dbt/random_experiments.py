@@ -34,7 +34,9 @@ def experiment(chance: random.Random, number: int) -> dict[str, Any]:
             {
                 "startedAt": _text(moment),
                 "endedAt": None,
-                "allocations": {one: share if one == "control" else (1 - share) / (len(variants) - 1) for one in variants},
+                "allocations": {
+                    one: share if one == "control" else (1 - share) / (len(variants) - 1) for one in variants
+                },
             }
             for moment, share in ((started, first_share), (ramped, 0.5))
         ],

@@ -97,7 +97,8 @@ select
     valid_until,
     if(cap is null, main_value, least(main_value, assumeNotNull(cap))) as main_value,
     denominator_value,
-    if(cap is null, covariate_value, least(covariate_value, assumeNotNull(cap))) as covariate_value,
+    -- least() passes over NULL.
+    if(cap is null or covariate_value is null, covariate_value, least(covariate_value, assumeNotNull(cap))) as covariate_value,
     main_value as uncapped_main_value,
     cap as cap_value,
     refreshed_at
