@@ -49,7 +49,8 @@ INNER JOIN {{intermediate:Identifier}}.int_experiment_metrics AS metrics
     ON moments.experiment_id = metrics.experiment_id AND moments.metric_id = metrics.metric_id
 INNER JOIN {{intermediate:Identifier}}.int_experiment_variants AS variants
     ON moments.experiment_id = variants.experiment_id AND moments.variant_id = variants.variant_id
-INNER JOIN {{intermediate:Identifier}}.int_experiments AS experiments ON moments.experiment_id = experiments.experiment_id
+INNER JOIN {{intermediate:Identifier}}.int_experiments AS experiments
+    ON moments.experiment_id = experiments.experiment_id
 WINDOW one_comparison AS (
     PARTITION BY
         moments.experiment_id, moments.metric_id, moments.dimension, moments.dimension_value, moments.as_of_date
