@@ -1,7 +1,7 @@
 """The same rows through gbstats, run by a Python of its own: python gbstats_tests.py <rows.npz> <answers.npz>.
 
-For each row its three tests, each of the difference and of the lift. Prints the seconds of processor that they took; reading the
-rows and making its statistics of them is not among them.
+For each row its three tests, each of the difference and of the lift. Prints the seconds of the processor that they
+took; reading the rows and making its statistics of them is not among them.
 """
 
 import sys
