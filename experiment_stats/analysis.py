@@ -1,4 +1,10 @@
-"""The one door: comparisons in, estimates out."""
+"""The one door: comparisons in, estimates out.
+
+control = Moments.of(users=[44700, 44700], main_sum=[8502, 20034])
+treatment = Moments.of(users=[45489, 45489], main_sum=[8279, 20119])
+estimates = analyse(Comparisons.of(MetricType.PROPORTION, treatment, control, family=0))
+estimates.relative_lift, estimates.p_value_adjusted, estimates.status
+"""
 
 from typing import Any
 

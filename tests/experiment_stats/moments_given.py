@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from experiment_stats.analysis import analyse
 from experiment_stats.comparisons import Comparisons, MetricType
-from experiment_stats.estimates import Estimates
 from experiment_stats.moments import Moments
 
 Row = dict[str, Any]
@@ -53,18 +52,6 @@ def numbers(one: Row) -> dict[str, float]:
 
 def joined(*parts: Moments) -> Moments:
     return Moments(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Moments)))
-
-
-def is_same(first: Estimates, second: Estimates) -> bool:
-    """Equal to the last bit, NaN and the sign of zero included."""
-    for name, values in first.columns().items():
-        others = second.columns()[name]
-        if values.dtype == np.float64:
-            if values.tobytes() != others.tobytes():
-                return False
-        elif values.tolist() != others.tolist():
-            return False
-    return True
 
 
 ODD = [0.0, 1, 2, 3, 2.0**53, 2.0**60, -1, 2.5, 1e-200, 1e150, -1e300, np.nan, np.inf]
