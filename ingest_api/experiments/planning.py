@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, sqrt
 
-from experiment_stats.planning import minimum_detectable_effect, required_users
 from ingest_api.errors import FieldError, InputInvalid
 
 MOST_VARIANTS = 50
@@ -73,6 +72,9 @@ def plan_of(
     Raises:
         InputInvalid: the baseline leaves nothing to be found.
     """
+    # It needs scipy, which a process that plans nothing need not load.
+    from experiment_stats.planning import required_users
+
     treatment_variance = baseline.variance_after(lift)
     if baseline.mean == 0 or treatment_variance < 0 or baseline.variance + treatment_variance <= 0:
         wrong = FieldError("baseline", "leaves nothing to be found: it must vary, not be 0, and stay below 1 as a rate")
@@ -109,5 +111,7 @@ def plan_of(
 def _detectable(
     baseline: Baseline, users: float, control: float, treatment: float, alpha: float, power: float
 ) -> float:
+    from experiment_stats.planning import minimum_detectable_effect
+
     std_error = sqrt(baseline.variance / (users * control) + baseline.variance / (users * treatment))
     return float(minimum_detectable_effect(std_error, alpha=alpha, power=power)) / abs(baseline.mean)
