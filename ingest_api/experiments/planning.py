@@ -7,6 +7,8 @@ from math import ceil, sqrt
 from ingest_api.errors import FieldError, InputInvalid
 
 MOST_VARIANTS = 50
+MOST_USERS = 10**12
+"""More than there are people."""
 _DAYS = (7, 14, 28, 56)
 
 
@@ -70,7 +72,7 @@ def plan_of(
         power: chance to find the effect.
 
     Raises:
-        InputInvalid: the baseline leaves nothing to be found.
+        InputInvalid: the baseline leaves nothing to be found, or no number of users is enough.
     """
     # It needs scipy, which a process that plans nothing need not load.
     from experiment_stats.planning import required_users
@@ -90,6 +92,9 @@ def plan_of(
         treatment_per_control=smallest / control,
     )
     total = float(needed) / control
+    if not total <= MOST_USERS:  # also where it is none
+        wrong = FieldError("minimumDetectableEffect", "is too small beside the variance to be found by any experiment")
+        raise InputInvalid(f"{wrong.field} {wrong.message}.", errors=[wrong])
     # A share of the total that is whole but for rounding is that whole number.
     users = tuple(ceil(round(total * share, 6)) for share in shares)
     return Plan(
