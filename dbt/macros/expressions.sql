@@ -3,6 +3,11 @@
     reinterpretAsUInt128(sipHash128({{ event_id }}))
 {%- endmacro %}
 
+{# Orders events by time, and those of a millisecond by id. As text: aggregate functions take five times as long over tuples. #}
+{% macro event_order() -%}
+    concat(reverse(reinterpretAsFixedString(toUnixTimestamp64Milli(occurred_at))), event_id)
+{%- endmacro %}
+
 {# 'a', 'b' from [a, b]. #}
 {% macro quoted(values) -%}
     {%- for value in values -%}

@@ -28,10 +28,11 @@
 
 {# Post-hook: only now has the model read everything up to the high watermark. #}
 {% macro commit_watermark(upstreams) -%}
-    insert into {{ source('ops', 'watermarks') }} (model, high_watermark)
+    insert into {{ source('ops', 'watermarks') }} (model, high_watermark, definition_hash)
     select
         '{{ this.identifier }}',
-        greatest({{ low_watermark() }}, {{ high_watermark(upstreams) }})
+        greatest({{ low_watermark() }}, {{ high_watermark(upstreams) }}),
+        '{{ definition_hash() if execute }}'
 {%- endmacro %}
 
 {# Pre-hook: a table that is built anew has read nothing yet, whatever an earlier table of that name had read. #}

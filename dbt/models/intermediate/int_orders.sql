@@ -46,7 +46,7 @@ orders as (
         order_id,
         currency,
         argMinIf(
-            (visitor_id, occurred_at, client_session_id, country), (occurred_at, event_id), revenue_kind = 'sale'
+            (visitor_id, occurred_at, client_session_id, country), {{ event_order() }}, revenue_kind = 'sale'
         ) as first_line,
         sumIf(amount, revenue_kind = 'sale') as gross_revenue_amount,
         sumIf(amount, revenue_kind = 'refund') as refund_amount,

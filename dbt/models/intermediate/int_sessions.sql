@@ -111,14 +111,14 @@ sessions as (
         toUInt32(count()) as event_count,
         toUInt32(countIf(event_type = 'page_view')) as page_view_count,
         toUInt32(countIf(event_name in ({{ quoted(var('conversion_events')) }}))) as conversion_count,
-        argMinIf(page, (occurred_at, event_id), page != '') as entry_page,
-        argMaxIf(page, (occurred_at, event_id), page != '') as exit_page,
+        argMinIf(page, {{ event_order() }}, page != '') as entry_page,
+        argMaxIf(page, {{ event_order() }}, page != '') as exit_page,
         toUInt32(uniqExactIf(order_id, revenue_kind = 'sale')) as order_count,
         uniqExactIf(currency, revenue_kind = 'sale') > 1 as is_mixed,
         if(is_mixed, 0, sumIf(coalesce(revenue_amount, 0), revenue_kind = 'sale')) as revenue_amount,
         toLowCardinality(if(is_mixed, 'mixed', anyIf(currency, revenue_kind = 'sale'))) as currency,
-        argMin(({{ device | join(', ') }}), (occurred_at, event_id)) as first_event,
-        argMinIf(({{ origin | join(', ') }}), (occurred_at, event_id), {{ origin | join(" != '' or ") }} != '' or page != '') as entry
+        argMin(({{ device | join(', ') }}), {{ event_order() }}) as first_event,
+        argMinIf(({{ origin | join(', ') }}), {{ event_order() }}, {{ origin | join(" != '' or ") }} != '' or page != '') as entry
     from numbered
     group by {{ (['visitor_id', 'client_session_id', 'run_number'] + splits) | join(', ') }}
     {{ 'window whole_run as (partition by visitor_id, client_session_id, run_number)' if splits }}

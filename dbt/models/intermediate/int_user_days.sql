@@ -46,8 +46,8 @@ counted as (
         uniqExactIf(currency, revenue_kind = 'sale') > 1 as is_mixed,
         if(is_mixed, 0, sumIf(coalesce(revenue_amount, 0), revenue_kind = 'sale')) as revenue_amount,
         if(is_mixed, 'mixed', anyIf(currency, revenue_kind = 'sale')) as currency,
-        argMaxIf(country, (occurred_at, event_id), country != '') as country,
-        argMaxIf(device_type, (occurred_at, event_id), device_type != '') as device_type
+        argMaxIf(country, {{ event_order() }}, country != '') as country,
+        argMaxIf(device_type, {{ event_order() }}, device_type != '') as device_type
     from {{ ref('int_events') }} {{ final() }}
     where
         _version <= {{ high }}

@@ -23,15 +23,19 @@ arrived as (
         {% endif %}
 ),
 
+repeated as (select event_id from arrived group by event_id having count() > 1),
+
 -- The first arrival of an event id wins. Among the rows of one insert the order is arbitrary but always the same.
 firsts_of_batch as (
-    select *
-    from arrived
-    order by
-        inserted_at, received_at, occurred_at,
-        sipHash64(event_name, event_type, user_id, anonymous_id, session_id, source, properties, context),
-        sipHash64(clock_skew_ms, warnings, country, device_type, os_name, browser_name, is_bot)
-    limit 1 by event_id
+    select * from arrived where event_id not in (select event_id from repeated)
+    union all (
+        select * from arrived where event_id in (select event_id from repeated)
+        order by
+            inserted_at, received_at, occurred_at,
+            sipHash64(event_name, event_type, user_id, anonymous_id, session_id, source, properties, context),
+            sipHash64(clock_skew_ms, warnings, country, device_type, os_name, browser_name, is_bot)
+        limit 1 by event_id
+    )
 ),
 
 firsts as (
@@ -88,10 +92,8 @@ select
     if(user_id != '', user_id, anonymous_id) as visitor_id,
     user_id,
     anonymous_id,
-    if(
-        event_name in ({{ quoted(var('alias_events')) }}),
-        {{ first_text(['known.previousId', 'known.previous_id', 'known.alias', 'known.`$anon_distinct_id`']) }}, ''
-    ) as previous_id,
+    if(event_name in ({{ quoted(var('alias_events')) }}), {{ first_text(['known.previousId', 'known.previous_id', 'known.alias',
+        'known.`$anon_distinct_id`']) }}, '') as previous_id,
     session_id as client_session_id,
     event_time as occurred_at,
     toDate(event_time) as event_date,

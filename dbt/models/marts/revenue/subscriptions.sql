@@ -12,11 +12,11 @@ with
 latest as (
     select
         subscription_id,
-        argMax(visitor_id, (occurred_at, event_id)) as visitor_id,
-        argMax(subscription_kind, (occurred_at, event_id)) = 'cancelled' as is_cancelled,
-        argMaxIf(plan_name, (occurred_at, event_id), plan_name != '') as plan_name,
-        argMaxIf(currency, (occurred_at, event_id), mrr_amount is not null and currency != '') as price_currency,
-        argMaxIf(coalesce(mrr_amount, 0), (occurred_at, event_id), mrr_amount is not null) as price,
+        argMax(visitor_id, {{ event_order() }}) as visitor_id,
+        argMax(subscription_kind, {{ event_order() }}) = 'cancelled' as is_cancelled,
+        argMaxIf(plan_name, {{ event_order() }}, plan_name != '') as plan_name,
+        argMaxIf(currency, {{ event_order() }}, mrr_amount is not null and currency != '') as price_currency,
+        argMaxIf(coalesce(mrr_amount, 0), {{ event_order() }}, mrr_amount is not null) as price,
         min(occurred_at) as started_at,
         max(occurred_at) as last_event_at,
         countIf(subscription_kind = 'renewed') as renewal_count
