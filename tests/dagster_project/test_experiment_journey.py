@@ -23,6 +23,9 @@ from tests.ingest_api.serving import api_settings, bearer, seconds_until, servin
 from warehouse.client import Client, connect
 from warehouse.config import WarehouseSettings
 
+# Each of two runs of the job takes a while where other tests run beside it.
+pytestmark = pytest.mark.timeout(600)
+
 TESTS = "/api/feature-flags/ab-tests"
 USERS, ASSIGNED_HERE = 20_000, 500
 """Most are exposed by an SDK two days ago, some by the API now."""

@@ -74,6 +74,19 @@ WHERE arrived.exposure_date <= days.as_of_date
 GROUP BY experiment_id, as_of_date, variant_id
 ORDER BY experiment_id, as_of_date, variant_id
 """
+_ROW_NAMES = (
+    *SERIES,
+    "as_of_date",
+    *MOMENTS,
+    *(f"control_{name}" for name in MOMENTS),
+    *("is_control", "metric_type", "metric_role", "is_increase_good", "non_inferiority_margin", "alpha"),
+    *("correction_method", "prior_mean", "prior_std_dev", "tuning_users", "days"),
+)
+_ARRIVAL_NAMES = (
+    *("experiment_id", "as_of_date", "variant_id", "new_users", "unexpected_users", "expected_users"),
+    *("multiple_exposure_users", "unknown_variant_users"),
+)
+"""Columns of the two statements, in their order."""
 _NUMBERS = frozenset(
     (
         *MOMENTS,
@@ -86,20 +99,20 @@ _NUMBERS = frozenset(
 
 def read_moments(client: Client, settings: WarehouseSettings) -> Columns:
     """Every row of `experiment_metric_aggregates`, also those of controls, beside the moments of its control."""
-    return _columns(client, settings, _ROWS)
+    return _columns(client, settings, _ROWS, _ROW_NAMES)
 
 
 def read_arrivals(client: Client, settings: WarehouseSettings) -> Columns:
     """Users who had come to each variant until each as-of date; the variant is empty for unknown ones."""
-    return _columns(client, settings, _ARRIVALS)
+    return _columns(client, settings, _ARRIVALS, _ARRIVAL_NAMES)
 
 
-def _columns(client: Client, settings: WarehouseSettings, sql: str) -> Columns:
+def _columns(client: Client, settings: WarehouseSettings, sql: str, names: tuple[str, ...]) -> Columns:
     databases = {"marts": settings.database("marts"), "intermediate": settings.database("intermediate")}
     answer = client.query(sql, parameters=databases, column_oriented=True)
-    # Without a row there are no columns either.
-    columns = answer.result_columns or [()] * len(answer.column_names)
+    # An answer without rows does not even name its columns.
+    columns = answer.result_columns or [()] * len(names)
     return {
         name: np.asarray(values, dtype=np.float64 if name in _NUMBERS else object)
-        for name, values in zip(answer.column_names, columns, strict=True)
+        for name, values in zip(names, columns, strict=True)
     }
