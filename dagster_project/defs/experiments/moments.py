@@ -1,5 +1,6 @@
 """What the statistics need of the warehouse: moments beside those of the control, definitions, and arrivals."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -74,19 +75,6 @@ WHERE arrived.exposure_date <= days.as_of_date
 GROUP BY experiment_id, as_of_date, variant_id
 ORDER BY experiment_id, as_of_date, variant_id
 """
-_ROW_NAMES = (
-    *SERIES,
-    "as_of_date",
-    *MOMENTS,
-    *(f"control_{name}" for name in MOMENTS),
-    *("is_control", "metric_type", "metric_role", "is_increase_good", "non_inferiority_margin", "alpha"),
-    *("correction_method", "prior_mean", "prior_std_dev", "tuning_users", "days"),
-)
-_ARRIVAL_NAMES = (
-    *("experiment_id", "as_of_date", "variant_id", "new_users", "unexpected_users", "expected_users"),
-    *("multiple_exposure_users", "unknown_variant_users"),
-)
-"""Columns of the two statements, in their order."""
 _NUMBERS = frozenset(
     (
         *MOMENTS,
@@ -96,23 +84,24 @@ _NUMBERS = frozenset(
     )
 )
 
+_OTHERS = ("is_control", "metric_type", "metric_role", "is_increase_good", "correction_method")
+
 
 def read_moments(client: Client, settings: WarehouseSettings) -> Columns:
     """Every row of `experiment_metric_aggregates`, also those of controls, beside the moments of its control."""
-    return _columns(client, settings, _ROWS, _ROW_NAMES)
+    return _columns(client, settings, _ROWS, (*SERIES, "as_of_date", *_NUMBERS, *_OTHERS))
 
 
 def read_arrivals(client: Client, settings: WarehouseSettings) -> Columns:
     """Users who had come to each variant until each as-of date; the variant is empty for unknown ones."""
-    return _columns(client, settings, _ARRIVALS, _ARRIVAL_NAMES)
+    return _columns(client, settings, _ARRIVALS, ("experiment_id", "as_of_date", "variant_id", *_NUMBERS))
 
 
-def _columns(client: Client, settings: WarehouseSettings, sql: str, names: tuple[str, ...]) -> Columns:
+def _columns(client: Client, settings: WarehouseSettings, sql: str, names: Iterable[str]) -> Columns:
     databases = {"marts": settings.database("marts"), "intermediate": settings.database("intermediate")}
     answer = client.query(sql, parameters=databases, column_oriented=True)
     # An answer without rows does not even name its columns.
-    columns = answer.result_columns or [()] * len(names)
+    found = dict(zip(answer.column_names, answer.result_columns, strict=True)) or dict.fromkeys(names, ())
     return {
-        name: np.asarray(values, dtype=np.float64 if name in _NUMBERS else object)
-        for name, values in zip(names, columns, strict=True)
+        name: np.asarray(values, dtype=np.float64 if name in _NUMBERS else object) for name, values in found.items()
     }
