@@ -6,7 +6,7 @@ INSTALLED := .venv/installed
 WORKERS ?= 2
 BROWSER := $(shell command -v chromium || command -v google-chrome)
 
-BENCHMARKS := ingest latency outage crash kills marts flags
+BENCHMARKS := ingest latency outage crash kills marts flags experiment_stats experiment_calibration
 QUICK_ingest := --events 20000 --singles 2000 --rounds 1
 QUICK_latency := --seconds 3
 QUICK_outage := --seconds 3
@@ -14,6 +14,8 @@ QUICK_crash := --kills 2 --events 10000 --after-insert 1
 QUICK_kills := --kills 1 --events 500
 QUICK_marts := --events 30000 --rounds 1
 QUICK_flags := --rounds 1 --http-rounds 1 --requests 1000 --writes 5
+QUICK_experiment_stats := --rounds 1 --rows 200 --many-rows 20000
+QUICK_experiment_calibration := --share 0.02
 
 .PHONY: demo up down test lint bench verify clean
 

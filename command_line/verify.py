@@ -16,7 +16,8 @@ from rich.table import Table
 from command_line.event_posting import PostingFailed
 from command_line.importing import import_rows
 from command_line.row_mapping import read_mapping
-from command_line.verification.data_sets import DATA_SETS, Comparison, DataSet
+from command_line.verification.data_sets import DATA_SETS, Comparison, DataSet, MomentsSet
+from command_line.verification.experiment_steps import compute_results, start_experiment
 from command_line.verification.marts import Marts
 from local_stack.config import PROJECT_ROOT, bypass_proxies
 from local_stack.event_stream import wait_until_drained
@@ -47,7 +48,7 @@ DBT_TIMEOUT_SECONDS = 600
 class Verdict:
     """The comparisons of one data set and how long it took to get there."""
 
-    data_set: DataSet
+    data_set: DataSet | MomentsSet
     comparisons: list[Comparison]
     seconds: dict[str, float]
 
@@ -71,7 +72,12 @@ def verify(
     console = Console(width=None if Console().is_terminal else 150)
     try:
         with temporary_engines(console) as (stack, programs):
-            verdicts = [verify_data_set(DATA_SETS[name], folder, stack, programs, console) for name in only.split(",")]
+            verdicts = [
+                verify_moments(one, folder, console)
+                if isinstance(one, MomentsSet)
+                else verify_data_set(one, folder, stack, programs, console)
+                for one in (DATA_SETS[name] for name in only.split(","))
+            ]
     except StopRequested as interruption:
         raise typer.Exit(130) from interruption
     except (PostingFailed, ProcessFailed) as error:
@@ -93,6 +99,17 @@ def temporary_engines(console: Console) -> Iterator[tuple[Stack, Programs]]:
         yield stack, programs
 
 
+def verify_moments(data_set: MomentsSet, folder: Path, console: Console) -> Verdict:
+    """Give the moments of one data set to the statistics, compare, and print the table."""
+    results = json.loads((folder / "expected" / data_set.answers).read_text())["results"]
+    seconds: dict[str, float] = {}
+    with _timed(seconds, "compare"):
+        comparisons = list(data_set.figures(folder / data_set.file, results))
+    verdict = Verdict(data_set, comparisons, seconds)
+    console.print(verdict_table(verdict))
+    return verdict
+
+
 def verify_data_set(data_set: DataSet, folder: Path, stack: Stack, engines: Programs, console: Console) -> Verdict:
     """Import one data set into an environment of its own, build its marts, compare, and print the table."""
     settings = engines.settings.model_copy(update={"database": f"verify_{data_set.name}", "api_port": free_port()})
@@ -103,7 +120,10 @@ def verify_data_set(data_set: DataSet, folder: Path, stack: Stack, engines: Prog
         apply_migrations(programs)
         _import(data_set, folder, stack, programs)
     with _timed(seconds, "build"):
-        _build_marts(data_set.dbt_funnels(results), stack, programs)
+        if data_set.experiment is None:
+            _build_marts(data_set.dbt_funnels(results), stack, programs)
+        else:
+            compute_results(stack, programs)
     with _timed(seconds, "compare"), closing(connect(warehouse_settings(programs))) as client:
         marts = Marts(client, warehouse_settings(programs))
         verdict = Verdict(data_set, list(data_set.compare(marts, results)), seconds)
@@ -130,21 +150,24 @@ def _import(data_set: DataSet, folder: Path, stack: Stack, programs: Programs) -
     with Stack() as ingest:
         start_ingest(ingest, programs)
         access = issue_access(programs)
+        if data_set.experiment is not None:
+            start_experiment(data_set.experiment, access)
 
         def pulse() -> None:
             stack.pulse()
             ingest.pulse()
 
-        report = import_rows(
-            folder / data_set.file,
-            read_mapping([str(MAPPINGS / f"{data_set.name}.yml")]),
-            url=access.api_url,
-            key=access.write_key,
-            checkpoint=programs.state.path / "import.json",
-            on_progress=lambda *_: pulse(),
-        )
-        if report.rejected:
-            raise ProcessFailed(f"{data_set.name}: {report.rejected} rows were rejected, and none should be")
+        for mapping in data_set.mapping_names:
+            report = import_rows(
+                folder / data_set.file,
+                read_mapping([str(MAPPINGS / f"{mapping}.yml")]),
+                url=access.api_url,
+                key=access.write_key,
+                checkpoint=programs.state.path / f"{mapping}.json",
+                on_progress=lambda *_: pulse(),
+            )
+            if report.rejected:
+                raise ProcessFailed(f"{mapping}: {report.rejected} rows were rejected, and none should be")
         url = valkey_url(programs.settings.ports.valkey, programs.credentials.valkey_password)
         wait_until_drained(url, programs.settings.database, pulse)
     # The models leave the youngest rows to the next run.

@@ -1,4 +1,10 @@
-"""The one door: comparisons in, estimates out."""
+"""The one door: comparisons in, estimates out.
+
+control = Moments.of(users=[44700, 44700], main_sum=[8502, 20034])
+treatment = Moments.of(users=[45489, 45489], main_sum=[8279, 20119])
+estimates = analyse(Comparisons.of(MetricType.PROPORTION, treatment, control, family=0))
+estimates.relative_lift, estimates.p_value_adjusted, estimates.status
+"""
 
 from typing import Any
 
@@ -6,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from experiment_stats import bayes, planning, proportions, sequential
-from experiment_stats.arrays import Floats, Objects, choose
+from experiment_stats.arrays import Floats, Integers, Objects, choose
 from experiment_stats.comparisons import (
     DEFAULT_TARGET_RELATIVE_EFFECT,
     DEFAULT_TUNING_USERS,
@@ -67,11 +73,6 @@ def _row_by_row(comparisons: Comparisons) -> Columns:
     with np.errstate(all="ignore"):
         rows = contrasts(comparisons)
         fixed = fixed_horizon(comparisons, rows)
-        reasons = rows.reasons | np.where(
-            (fixed.lift_method == 0) & ~np.isnan(fixed.p_value) & (rows.control_mean != 0),
-            int(Reason.BASELINE_NOT_DISTINCT_FROM_ZERO),
-            0,
-        )
         columns = {
             **_fixed_columns(comparisons, rows, fixed),
             **_sequential_columns(comparisons, rows),
@@ -80,22 +81,38 @@ def _row_by_row(comparisons: Comparisons) -> Columns:
         }
         columns |= _guardrail_columns(comparisons, rows, columns)
         columns |= _planning_columns(comparisons, rows)
-    is_tested = ~np.isnan(fixed.p_value)
-    has_baseline = is_tested & (rows.control_mean != 0)
-    for name, reason in (
-        ("sequential_relative_ci_lower", Reason.SEQUENTIAL_BASELINE_NOT_DISTINCT_FROM_ZERO),
-        ("posterior_mean", Reason.POSTERIOR_BASELINE_NOT_DISTINCT_FROM_ZERO),
-    ):
-        reasons |= np.where(has_baseline & ~np.isfinite(columns[name]), int(reason), 0)
-    is_tested_or_constant = is_tested | ((reasons & Reason.ZERO_VARIANCE) != 0)
-    is_lost = ((reasons & UNTESTABLE) == 0) & ~(is_tested_or_constant & np.isfinite(columns["absolute_difference"]))
-    reasons |= np.where(is_lost, int(Reason.NUMERICALLY_UNSTABLE), 0)
-    _remove_what_is_no_number(columns, (reasons & UNTESTABLE) != 0)
-    return {**columns, "status": statuses(reasons), "validation_failures": validation_failures(reasons)}
+    _remove_what_is_no_number(columns, (rows.reasons & UNTESTABLE) != 0)
+    reasons = rows.reasons | _reasons_of_absence(columns, rows)
+    is_lift_known = ~np.isnan(columns["relative_ci_lower"])
+    return {
+        **columns,
+        "relative_ci_method": choose(np.where(is_lift_known, fixed.lift_method, 0), LIFT_METHODS),
+        "test_method": choose(np.where(np.isnan(columns["p_value"]), 0, 1 + rows.is_score), TEST_METHODS),
+        "status": statuses(reasons),
+        "validation_failures": validation_failures(reasons),
+    }
+
+
+_BY_THE_BASELINE = (
+    ("relative_ci_lower", Reason.BASELINE_NOT_DISTINCT_FROM_ZERO),
+    ("sequential_relative_ci_lower", Reason.SEQUENTIAL_BASELINE_NOT_DISTINCT_FROM_ZERO),
+    ("posterior_mean", Reason.POSTERIOR_BASELINE_NOT_DISTINCT_FROM_ZERO),
+)
+
+
+def _reasons_of_absence(columns: Columns, rows: Contrasts) -> Integers:
+    """Why numbers are NULL in rows that can be tested."""
+    is_testable = (rows.reasons & UNTESTABLE) == 0
+    is_tested = ~np.isnan(columns["p_value"])
+    is_lost = is_testable & ~is_tested & ((rows.reasons & Reason.ZERO_VARIANCE) == 0)
+    reasons = np.where(is_lost, int(Reason.NUMERICALLY_UNSTABLE), 0)
+    has_baseline = is_tested & ((rows.reasons & Reason.BASELINE_ZERO) == 0)
+    for name, reason in _BY_THE_BASELINE:
+        reasons |= np.where(has_baseline & np.isnan(columns[name]), int(reason), 0)
+    return reasons
 
 
 def _fixed_columns(comparisons: Comparisons, rows: Contrasts, fixed: FixedHorizon) -> Columns:
-    is_tested = ~np.isnan(fixed.p_value)
     return {
         "absolute_difference": rows.difference,
         "absolute_std_error": rows.std_error,
@@ -105,8 +122,6 @@ def _fixed_columns(comparisons: Comparisons, rows: Contrasts, fixed: FixedHorizo
         "relative_std_error": fixed.lift_std_error,
         "relative_ci_lower": fixed.lift_limits[0],
         "relative_ci_upper": fixed.lift_limits[1],
-        "relative_ci_method": choose(fixed.lift_method, LIFT_METHODS),
-        "test_method": choose(np.where(is_tested, np.where(rows.is_score, 2, 1), 0), TEST_METHODS),
         "test_statistic": fixed.statistic,
         "degrees_of_freedom": fixed.degrees_of_freedom,
         "p_value": fixed.p_value,
@@ -219,12 +234,26 @@ _GIVEN = frozenset({"alpha", "sequential_tuning_parameter", "prior_mean", "prior
 """Columns that repeat what was asked, and stand in rows without an answer, too."""
 
 
+_TOGETHER = (
+    ("absolute_ci_lower", "absolute_ci_upper"),
+    ("relative_ci_lower", "relative_ci_upper"),
+    ("sequential_ci_lower", "sequential_ci_upper"),
+    ("sequential_relative_ci_lower", "sequential_relative_ci_upper"),
+    ("posterior_mean", "posterior_std_dev", "credible_interval_lower", "credible_interval_upper", "expected_loss"),
+)
+"""Columns that are numbers or NULL together."""
+
+
 def _remove_what_is_no_number(columns: Columns, is_untestable: npt.NDArray[np.bool_]) -> None:
-    """NaN for infinity anywhere, and for every number of a row that cannot be tested."""
+    """NaN for infinity, for half of an interval, and for every number of a row that cannot be tested."""
     for name, values in columns.items():
         if values.dtype == np.float64:
             is_kept = np.isfinite(values)
             columns[name] = np.where(is_kept if name in _GIVEN else is_kept & ~is_untestable, values, np.nan)
+    for names in _TOGETHER:
+        is_missing = np.logical_or.reduce([np.isnan(columns[name]) for name in names])
+        for name in names:
+            columns[name] = np.where(is_missing, np.nan, columns[name])
 
 
 def _nullable(flags: npt.NDArray[np.bool_], values: Floats) -> Objects:

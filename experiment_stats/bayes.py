@@ -18,10 +18,12 @@ def posterior(effect: Floats, variance: Floats, prior_mean: Floats, prior_std_de
     Precisions add: 1/v of the data and 1/s0^2 of the prior, and the means are weighted by them.
     """
     is_flat = ~np.isfinite(prior_std_dev)
-    # v / s0^2: the weight of the prior beside the data's, without the precision of a tiny variance.
-    weight = np.where(is_flat, 0.0, variance / prior_std_dev / prior_std_dev)
-    shrunk = effect / (1 + weight) + np.where(is_flat, 0.0, prior_mean / (1 + 1 / weight))
-    return shrunk, np.sqrt(variance / (1 + weight))
+    std_error = np.sqrt(variance)
+    # Shares by hypot: a precision of a tiny deviation would overflow.
+    both = np.hypot(std_error, prior_std_dev)
+    data_share, prior_share = (prior_std_dev / both) ** 2, (std_error / both) ** 2
+    mean = np.where(is_flat, effect, effect * data_share + prior_mean * prior_share)
+    return mean, np.where(is_flat, std_error, std_error * (prior_std_dev / both))
 
 
 def chance_to_win(mean: Floats, std_dev: Floats, is_increase_good: Booleans) -> Floats:

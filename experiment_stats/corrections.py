@@ -25,9 +25,10 @@ def adjusted_p_values(p_values: Floats, family: Integers, correction: Integers) 
         place, size = positions(starts)
         sorted_values = p_values[order]
         if method == Correction.HOLM:
-            adjusted[order] = -running_minimum(-np.minimum(sorted_values * (size - place + 1), 1), starts)
+            # Taken from 0, because -0.0 is not the number that a p-value of 0 is.
+            adjusted[order] = 0.0 - running_minimum(-np.minimum(sorted_values * (size - place + 1), 1), starts)
         else:
-            backwards = np.minimum(sorted_values * size / place, 1)[::-1]
+            backwards = np.minimum(sorted_values * (size / place), 1)[::-1]
             ends = np.append(starts[1:], True)[::-1]
             adjusted[order] = running_minimum(backwards, ends)[::-1]
     return adjusted

@@ -103,3 +103,13 @@ class Estimates:
     def take(self, rows: npt.NDArray[np.generic] | slice) -> "Estimates":
         """Some of the rows, in the order of `rows`."""
         return Estimates(*(values[rows] for values in self.columns().values()))
+
+    def is_identical(self, other: "Estimates") -> bool:
+        """Equal to the last bit; NaN equals NaN, and 0.0 does not equal -0.0."""
+        others = other.columns()
+        return all(
+            values.tobytes() == others[name].tobytes()
+            if values.dtype != np.object_
+            else values.tolist() == others[name].tolist()
+            for name, values in self.columns().items()
+        )

@@ -29,7 +29,7 @@ class FixedHorizon:
     lift_std_error: Floats
     lift_limits: tuple[Floats, Floats]
     lift_method: Integers
-    """0 for none, otherwise the place in `LIFT_METHODS`."""
+    """Place in `LIFT_METHODS`."""
 
 
 LIFT_METHODS = (None, "fieller", "delta", "mover_r")
@@ -81,7 +81,7 @@ def fixed_horizon(comparisons: Comparisons, contrasts: Contrasts) -> FixedHorizo
         lift=np.where(contrasts.control_mean < 0, -signed, signed),
         lift_std_error=np.sqrt(np.where(variance > 0, variance, np.nan)),
         lift_limits=lift_limits,
-        lift_method=np.where(np.isnan(lift_limits[0]) | np.isnan(lift_limits[1]), 0, method),
+        lift_method=method,
     )
 
 

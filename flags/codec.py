@@ -235,7 +235,7 @@ def _tags(members: Members) -> tuple[str, ...]:
 
 
 def read_history(members: Members) -> dict[str, Any]:
-    """The same, as arguments of the definition."""
+    """What the service keeps of a definition (see `encode_history`), as arguments of it."""
     return {
         "version": members.whole("version", 1, 1, LARGEST_WHOLE_NUMBER),
         "created_by": members.text("createdBy", longest=200),

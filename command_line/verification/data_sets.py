@@ -2,8 +2,16 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from command_line.verification.asos import asos_figures
+from command_line.verification.experiments import (
+    COOKIE_CATS,
+    SOCIAL_PRESSURE,
+    cookie_cats_figures,
+    social_pressure_figures,
+)
 from command_line.verification.figures import Figure, Number, Series
 from command_line.verification.marts import Marts
 from command_line.verification.retail import retail_figures
@@ -43,6 +51,15 @@ class DataSet:
     answers: str
     figures: Callable[[Marts, Results], Iterator[Comparison]]
     funnels: Mapping[str, list[str]] = field(default_factory=dict)
+    mappings: tuple[str, ...] = ()
+    """How a row becomes events, in the order in which these are sent; by default one, called like the data set."""
+    experiment: Mapping[str, Any] | None = None
+    """Body that starts the experiment before the events are sent. Its results are computed where others only build."""
+
+    @property
+    def mapping_names(self) -> tuple[str, ...]:
+        """Names of the mappings without `.yml`."""
+        return self.mappings or (self.name,)
 
     def dbt_funnels(self, results: Results) -> list[dict[str, Any]]:
         """Return the variable `funnels` for dbt: one funnel for each window in the answers."""
@@ -59,6 +76,16 @@ class DataSet:
             for window, modes in results[name].items():
                 found = marts.visitors_by_step(f"{name}_{window}", steps)
                 yield Series(f"{name}, {WINDOWS[window]}", modes["default"]["reached"], found)
+
+
+@dataclass(frozen=True, slots=True)
+class MomentsSet:
+    """One file of moments with reference answers: no events, so it goes straight into the statistics."""
+
+    name: str
+    file: str
+    answers: str
+    figures: Callable[[Path, Results], Iterator[Comparison]]
 
 
 def activity_figures(marts: Marts, results: Results) -> Iterator[Comparison]:
@@ -144,7 +171,7 @@ def _column(entries: Mapping[str, Mapping[str, Number]], name: str) -> dict[str,
     return {label: entry[name] for label, entry in entries.items()}
 
 
-DATA_SETS = {
+DATA_SETS: dict[str, DataSet | MomentsSet] = {
     data_set.name: data_set
     for data_set in (
         DataSet(
@@ -166,5 +193,22 @@ DATA_SETS = {
         ),
         DataSet("online_retail", "online_retail.csv.gz", "online_retail.json", retail_figures),
         DataSet("reviews", "reviews.csv.gz", "reviews.json", review_figures),
+        DataSet(
+            name="ab_cookie_cats",
+            file="ab_cookie_cats.csv.gz",
+            answers="ab_cookie_cats.json",
+            figures=cookie_cats_figures,
+            mappings=tuple(f"ab_cookie_cats_{events}" for events in ("exposures", "rounds", "day_1", "day_7")),
+            experiment=COOKIE_CATS,
+        ),
+        DataSet(
+            name="ab_social_pressure",
+            file="ab_social_pressure.csv.gz",
+            answers="ab_social_pressure.json",
+            figures=social_pressure_figures,
+            mappings=tuple(f"ab_social_pressure_{events}" for events in ("before", "exposures", "votes")),
+            experiment=SOCIAL_PRESSURE,
+        ),
+        MomentsSet("ab_asos", "ab_asos.csv.gz", "ab_asos.json", asos_figures),
     )
 }

@@ -1,5 +1,6 @@
 """One figure, or a series of them, as it should be and as it was found."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -8,6 +9,7 @@ from typing import TypeAlias
 Number: TypeAlias = int | float | Decimal
 
 FEW_VALUES = 4
+TINY = 0.001
 RELATIVE_TOLERANCE = 1e-9
 """The references' floating-point figures are good to about this much; counts and amounts must be equal."""
 
@@ -19,11 +21,17 @@ class Figure:
     name: str
     expected: Number
     found: Number
+    relative_tolerance: float | None = None
+    """How far they may be apart as a share of what is expected; None compares as `agree` does."""
 
     @property
     def differences(self) -> list[str]:
         """Empty when both agree."""
-        return [] if agree(self.expected, self.found) else [f"{self.found} instead of {self.expected}"]
+        if self.relative_tolerance is None:
+            is_equal = agree(self.expected, self.found)
+        else:
+            is_equal = math.isclose(float(self.expected), float(self.found), rel_tol=self.relative_tolerance)
+        return [] if is_equal else [f"{self.found} instead of {self.expected}"]
 
     @property
     def expected_text(self) -> str:
@@ -83,7 +91,9 @@ def agree(expected: Number, found: Number) -> bool:
 
 
 def number_text(number: Number) -> str:
-    """Return a number with thousands marked and no more than six decimals."""
+    """Return a number with thousands marked and no more than six decimals; a tiny one by its first digits."""
     if isinstance(number, int):
         return f"{number:,}"
+    if 0 < abs(float(number)) < TINY:
+        return f"{number:.6g}"
     return f"{number:,.6f}".rstrip("0").rstrip(".")

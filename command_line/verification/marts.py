@@ -35,6 +35,16 @@ GROUP BY step ORDER BY step
 """
 
 
+_RESULTS = """
+SELECT
+    results.*, moments.covariate_sum AS covariate_sum, moments.capped_users AS capped_users
+FROM {marts:Identifier}.experiment_results AS results
+INNER JOIN {marts:Identifier}.experiment_metric_aggregates AS moments
+    USING (experiment_id, metric_id, variant_id, dimension, dimension_value, as_of_date)
+WHERE dimension = '' ORDER BY as_of_date
+"""
+
+
 class Marts:
     """What dbt has built of one data set."""
 
@@ -82,3 +92,9 @@ class Marts:
     def revenue(self, column: str) -> Decimal:
         """Return the sum of a column of `revenue_daily`."""
         return sum((Decimal(str(amount)) for amount in self.revenue_by("''", column).values()), Decimal(0))
+
+    def latest_results(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """Return the rows of `experiment_results` of all users on the last day, by metric and variant."""
+        answer = self._client.query(_RESULTS, parameters=self._parameters)
+        rows = [dict(zip(answer.column_names, row, strict=True)) for row in answer.result_rows]
+        return {(row["metric_id"], row["variant_id"]): row for row in rows}

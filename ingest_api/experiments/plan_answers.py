@@ -8,7 +8,7 @@ from flags.experiment_model import Experiment, MetricType
 from ingest_api.errors import FieldError, InputInvalid, Unavailable
 from ingest_api.experiments.plan_documents import DetectableEffect, PlanAnswer, PlanRequest
 from ingest_api.experiments.planning import Baseline, plan_of
-from ingest_api.experiments.results import LAST_DAY, Question, ResultTables
+from ingest_api.experiments.results import Question, ResultTables
 
 Traffic: TypeAlias = Literal["given", "experiment", "visitors", "unknown"]
 _ALPHA = 0.05
@@ -75,7 +75,7 @@ async def _baseline(
     metric = next((one for one in experiment.metrics if one.id == wanted), None)
     if metric is None:
         raise _wrong("metricId", "names no metric of the experiment")
-    as_of = await tables.as_of(experiment.key, LAST_DAY)
+    as_of = await tables.as_of(experiment.key)
     rows = (
         [] if as_of.day is None else await tables.rows(experiment.key, Question(metric_id=wanted), as_of.day, as_of.day)
     )

@@ -15,16 +15,18 @@ class PlanRequest(BaseModel):
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", allow_inf_nan=False)
 
-    minimum_detectable_effect: float = Field(gt=0, le=10, description="Relative: 0.05 is 5 %", examples=[0.05])
-    baseline: float | None = Field(None, description="Rate or mean of a user; else that of the experiment's control")
+    minimum_detectable_effect: float = Field(ge=1e-6, le=10, description="Relative: 0.05 is 5 %", examples=[0.05])
+    baseline: float | None = Field(
+        None, ge=-1e12, le=1e12, description="Rate or mean of a user; else that of the experiment's control"
+    )
     type: MetricType = Field("conversion", description="Of a conversion the variance follows from the rate")
-    variance: float | None = Field(None, gt=0, description="Of one user's value; not for a conversion")
+    variance: float | None = Field(None, ge=1e-24, le=1e24, description="Of one user's value; not for a conversion")
     power: float = Field(0.8, ge=0.5, lt=1)
     alpha: float | None = Field(None, gt=0, le=0.5, description="0.05, or what the experiment's confidenceLevel says")
     variants: int = Field(2, ge=2, le=MOST_VARIANTS, description="With the control; users are split evenly")
     experiment_id: str | None = Field(None, description="Takes variants, allocations and traffic of this experiment")
     metric_id: str | None = Field(None, description="Its metric whose baseline counts; by default the primary one")
-    users_per_day: float | None = Field(None, gt=0, le=1e12, description="Instead of yesterday's traffic")
+    users_per_day: float | None = Field(None, ge=1e-3, le=1e12, description="Instead of yesterday's traffic")
 
 
 class DetectableEffect(CamelModel):

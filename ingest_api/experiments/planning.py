@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, sqrt
 
-from experiment_stats.planning import minimum_detectable_effect, required_users
 from ingest_api.errors import FieldError, InputInvalid
 
 MOST_VARIANTS = 50
+MOST_USERS = 10**12
+"""More than there are people."""
 _DAYS = (7, 14, 28, 56)
 
 
@@ -71,8 +72,11 @@ def plan_of(
         power: chance to find the effect.
 
     Raises:
-        InputInvalid: the baseline leaves nothing to be found.
+        InputInvalid: the baseline leaves nothing to be found, or no number of users is enough.
     """
+    # It needs scipy, which a process that plans nothing need not load.
+    from experiment_stats.planning import required_users
+
     treatment_variance = baseline.variance_after(lift)
     if baseline.mean == 0 or treatment_variance < 0 or baseline.variance + treatment_variance <= 0:
         wrong = FieldError("baseline", "leaves nothing to be found: it must vary, not be 0, and stay below 1 as a rate")
@@ -88,6 +92,9 @@ def plan_of(
         treatment_per_control=smallest / control,
     )
     total = float(needed) / control
+    if not total <= MOST_USERS:  # also where it is none
+        wrong = FieldError("minimumDetectableEffect", "is too small beside the variance to be found by any experiment")
+        raise InputInvalid(f"{wrong.field} {wrong.message}.", errors=[wrong])
     # A share of the total that is whole but for rounding is that whole number.
     users = tuple(ceil(round(total * share, 6)) for share in shares)
     return Plan(
@@ -109,5 +116,7 @@ def plan_of(
 def _detectable(
     baseline: Baseline, users: float, control: float, treatment: float, alpha: float, power: float
 ) -> float:
+    from experiment_stats.planning import minimum_detectable_effect
+
     std_error = sqrt(baseline.variance / (users * control) + baseline.variance / (users * treatment))
     return float(minimum_detectable_effect(std_error, alpha=alpha, power=power)) / abs(baseline.mean)

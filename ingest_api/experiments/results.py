@@ -31,8 +31,8 @@ LAST_DAY = date(2100, 12, 31)
 class Question:
     """Which results are wanted."""
 
-    as_of: date = LAST_DAY
-    """The last day with results until this one."""
+    as_of: date | None = None
+    """The last day with results until this one; None is the last that is over."""
     dimension: str = ""
     """Also by the values of this attribute."""
     metric_id: str = ""
@@ -58,15 +58,18 @@ class ResultTables:
     def __init__(self, warehouse: WarehouseReader) -> None:
         self._warehouse = warehouse
 
-    async def as_of(self, experiment_id: str, latest: date) -> AsOf:
-        """The last day, until `latest`, that is over and computed; else the last one that is computed, or counted."""
+    async def as_of(self, experiment_id: str, asked: date | None = None) -> AsOf:
+        """The last computed day until the one that is asked for; without one the last that is over, if one is.
+
+        Where nothing is computed, it is the last day of which users are counted.
+        """
         until = await data_until(self._warehouse, "experiment_exposures_daily")
-        days = await self._rows("days.sql", experiment_id=experiment_id, as_of=latest)
+        days = await self._rows("days.sql", experiment_id=experiment_id, as_of=asked or LAST_DAY)
         computed = [one for one in days if one["computed_at"] is not None]
         complete = [one for one in computed if _is_over(one["as_of_date"], one["computed_at"], until)]
-        for found in (complete, computed, days):
+        for found in (complete if asked is None else [], computed, days):
             if found:
-                return AsOf(found[0]["as_of_date"], found is complete, found[0]["computed_at"], until)
+                return AsOf(found[0]["as_of_date"], found[0] in complete, found[0]["computed_at"], until)
         return AsOf(None, data_until=until)
 
     async def rows(self, experiment_id: str, question: Question, start: date, end: date) -> list[dict[str, Any]]:
@@ -112,7 +115,7 @@ async def results_of(tables: ResultTables, experiment: Experiment, question: Que
     as_of = await tables.as_of(experiment.key, question.as_of)
     rows: list[dict[str, Any]] = []
     series: list[dict[str, Any]] = []
-    exposures = await tables.exposures(experiment.key, as_of.day or question.as_of)
+    exposures = await tables.exposures(experiment.key, as_of.day or question.as_of or LAST_DAY)
     if as_of.day is not None:
         # Of all metrics: the verdict is on the experiment, whichever metric is shown.
         rows = await tables.rows(experiment.key, replace(question, metric_id=""), as_of.day, as_of.day)

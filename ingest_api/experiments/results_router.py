@@ -31,7 +31,9 @@ class ResultsQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid", alias_generator=to_camel)
 
-    as_of: date | None = Field(None, description="The last day with results until this one (UTC); by default the last")
+    as_of: date | None = Field(
+        None, description="The last day with results until this one (UTC); by default the last day that is over"
+    )
     dimension: Literal["country", "device_type", "os_name", "browser_name", "source"] | None = Field(
         None, description="Also by the values of this attribute, if the experiment's segments have it"
     )
@@ -55,7 +57,7 @@ class ResultsQuery(BaseModel):
             wrong.append(FieldError("from", f"is after to ({end})"))
         if wrong:
             raise InputInvalid(f"{wrong[0].field} {wrong[0].message}.", errors=wrong)
-        return Question(self.as_of or LAST_DAY, self.dimension or "", self.metric_id or "", start, end)
+        return Question(self.as_of, self.dimension or "", self.metric_id or "", start, end)
 
 
 class RefreshAnswer(CamelModel):

@@ -86,6 +86,11 @@ class Finding:
         """Whether the difference is in the good direction."""
         return self.difference is not None and (self.difference > 0) is self.is_increase_good and self.difference != 0
 
+    def excludes_zero(self, *, at_any_time: bool) -> bool:
+        """Whether the interval of the difference does."""
+        interval = self.sequential_interval if at_any_time else self.interval
+        return interval is not None and (interval[0] > 0 or interval[1] < 0)
+
     def measured(self, *, at_any_time: bool) -> str:
         """The effect with its interval, as a lift where there is one."""
         lift_interval = self.sequential_lift_interval if at_any_time else self.lift_interval
@@ -216,7 +221,10 @@ def _decided(finding: Finding, situation: Situation, *, at_any_time: bool) -> Ve
 
 def _undetected(finding: Finding, *, at_any_time: bool) -> Verdict:
     when = "valid at any time" if at_any_time else "at the planned number of users"
-    text = f"No difference found: {finding.variant_name} {finding.measured(at_any_time=at_any_time)}, {when}"
+    # Intervals are not corrected for how many comparisons are made, decisions are.
+    among = " among so many comparisons" if finding.excludes_zero(at_any_time=at_any_time) else ""
+    effect = finding.measured(at_any_time=at_any_time)
+    text = f"No difference found{among}: {finding.variant_name} {effect}, {when}"
     return Verdict(Code.NO_DIFFERENCE, text, finding.variant_id)
 
 

@@ -208,7 +208,10 @@ class Change(CamelModel):
     """One change of a definition."""
 
     version: int = Field(description="From then on")
-    action: str = Field(description="`created`, `updated`, `deleted`, `reverted`, `restored` or `scheduled`")
+    action: str = Field(
+        description="`created`, `updated`, `deleted`, `reverted`, `restored` or `scheduled`; of an experiment also "
+        "`started`, `paused`, `resumed`, `completed` or `archived`"
+    )
     actor: str
     comment: str
     changed_at: datetime

@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "ingest_api": {"experiment_stats", "flags", "warehouse"},
     "dagster_project": {"experiment_stats", "flags", "warehouse"},
     "local_stack": {"warehouse"},
-    "command_line": {"flags", "warehouse", "ingest_api", "dagster_project", "local_stack"},
+    "command_line": {"experiment_stats", "flags", "warehouse", "ingest_api", "dagster_project", "local_stack"},
 }
 
 # A library and the only places that may import it: the rest of the house does not depend on it.

@@ -19,6 +19,8 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from dagster_project.prepare import prepare_instance
+from ingest_api.errors import DagsterAway
+from ingest_api.experiments.dagster_runs import RESULTS_JOB, DagsterRuns
 from local_stack.dagster_api import DagsterApi
 from local_stack.ports import free_port
 from tests.dagster_project.conftest import Prepared, fingerprints
@@ -149,6 +151,19 @@ def test_runs_that_are_launched_at_once_write_one_after_the_other_and_change_not
     times = sorted((run["startTime"], run["endTime"]) for run in (run_of(dagster_url, run_id) for run_id in runs))
     assert all(earlier[1] <= later[0] for earlier, later in pairwise(times))
     assert fingerprints(client, prepared.settings) == before
+
+
+@pytest.mark.timeout(600)
+async def test_results_of_experiments_are_started_by_the_api(first_run: object, dagster_url: str) -> None:
+    runs = DagsterRuns(dagster_url)
+
+    started = await runs.start(RESULTS_JOB)
+
+    assert started.url == f"{dagster_url}/runs/{started.run_id}"
+    with DagsterApi(dagster_url, lambda: None) as dagster:
+        dagster.wait_for_success(started.run_id)
+    with pytest.raises(DagsterAway, match="does not know this job"):
+        await runs.start("no_such_job")
 
 
 @pytest.mark.browser

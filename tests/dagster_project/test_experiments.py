@@ -1,5 +1,6 @@
 """Experiments from events to results, over real tables."""
 
+import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -137,10 +138,14 @@ def test_results_hold_every_variant_beside_its_control(computed: Computed) -> No
     assert (new["users"], new["control_users"], new["sum"]) == (200, 200, 125)
     assert (new["mean"], new["control_mean"]) == (0.625, 0.375)
     assert effect == pytest.approx(0.25)
-    assert new["is_significant"] and new["p_value"] < 1e-6
+    assert new["is_significant"]
+    assert new["p_value"] < 1e-6
     assert new["relative_lift"] == pytest.approx(2 / 3)
-    assert new["status"] == "ok" and new["is_reliable"] is True
-    assert control["is_control"] and control["p_value"] is None and control["status"] is None
+    assert new["status"] == "ok"
+    assert new["is_reliable"] is True
+    assert control["is_control"]
+    assert control["p_value"] is None
+    assert control["status"] is None
     assert control["srm_p_value"] == new["srm_p_value"] == 1
 
 
@@ -151,7 +156,8 @@ def test_results_are_told_by_segment(computed: Computed) -> None:
 
     # Those of new are all from one country.
     assert users == (200, 0)
-    assert segment["status"] == "insufficient_data" and segment["p_value"] is None
+    assert segment["status"] == "insufficient_data"
+    assert segment["p_value"] is None
 
 
 def test_always_valid_p_value_never_grows(computed: Computed) -> None:
@@ -162,7 +168,7 @@ def test_always_valid_p_value_never_grows(computed: Computed) -> None:
         if row["variant_id"] == "new" and row["sequential_p_value"] is not None
     ]
 
-    falls = [later <= former for former, later in zip(series, series[1:], strict=False)]
+    falls = [later <= former for former, later in itertools.pairwise(series)]
 
     assert len(series) >= 3
     assert all(falls)
@@ -173,7 +179,8 @@ def test_split_that_was_not_asked_for_is_detected_and_nothing_is_reliable(comput
 
     reasons = skewed["validation_failures"]
 
-    assert skewed["srm_detected"] and skewed["srm_p_value"] < 1e-6
+    assert skewed["srm_detected"]
+    assert skewed["srm_p_value"] < 1e-6
     assert "sample_ratio_mismatch" in reasons
     assert skewed["is_reliable"] is False
     assert computed.row("fair", "signup", "new")["srm_detected"] is False

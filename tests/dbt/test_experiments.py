@@ -103,9 +103,9 @@ def test_aggregates_equal_a_plain_count(grown: Built) -> None:
     expected = {key: row for one in grown.experiments for key, row in moments(one, grown.deeds).items()}
 
     found = grown.rows(
-        "SELECT experiment_id, metric_id, variant_id, toString(dimension), dimension_value, as_of_date, users, main_sum, "
-        "main_sum_squares, denominator_sum, denominator_sum_squares, main_denominator_sum_product, covariate_sum, "
-        "covariate_sum_squares, main_covariate_sum_product, capped_users, cap_value, uncapped_main_sum "
+        "SELECT experiment_id, metric_id, variant_id, toString(dimension), dimension_value, as_of_date, users, "
+        "main_sum, main_sum_squares, denominator_sum, denominator_sum_squares, main_denominator_sum_product, "
+        "covariate_sum, covariate_sum_squares, main_covariate_sum_product, capped_users, cap_value, uncapped_main_sum "
         "FROM {marts:Identifier}.experiment_metric_aggregates"
     )
 

@@ -15,7 +15,8 @@ Edge: TypeAlias = tuple[str, str]
 MAY_READ = {
     "staging": {"raw"},
     "intermediate": {"staging", "intermediate", "seed"},
-    "marts": {"intermediate", "marts", "seed"},
+    # The statistics are computed from marts, and a mart shows them.
+    "marts": {"intermediate", "marts", "seed", "stats"},
 }
 """Layers by layer. Bookkeeping (the source ops) is open to all: watermarks are how increments know where they are."""
 
@@ -36,7 +37,7 @@ OTHER_READERS = {
 STAGED_MORE_THAN_ONCE = {"raw.events": {"stg_event_arrivals", "stg_event_deliveries", "stg_events"}}
 """Each event once, when each id first arrived, and every delivery."""
 
-READ_OUTSIDE_OF_DBT = {"raw.quarantine_replays", "raw.definition_changes", "raw.flag_evaluations"}
+READ_OUTSIDE_OF_DBT = {"raw.quarantine_replays", "raw.flag_evaluations"}
 """By Dagster's checks on the quarantine."""
 
 MOST_PARENTS = 7

@@ -1,6 +1,6 @@
 """What is wrong with the experiments that go on: one judgement for each kind of trouble, of all of them together."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -149,9 +149,5 @@ def judge(trouble: Trouble, experiments: Iterable[Health], now: datetime) -> dg.
         passed=not found,
         severity=trouble.severity,
         description=said or "No experiment that goes on.",
-        metadata=_metadata(found),
+        metadata={"experiments": len(found), "which": dg.MetadataValue.json(found)},
     )
-
-
-def _metadata(found: Mapping[str, str]) -> dict[str, int | dg.MetadataValue[object]]:
-    return {"experiments": len(found), "which": dg.MetadataValue.json(dict(found))}

@@ -1,5 +1,6 @@
 """What the statistics need of the warehouse: moments beside those of the control, definitions, and arrivals."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,8 @@ INNER JOIN {{intermediate:Identifier}}.int_experiment_metrics AS metrics
     ON moments.experiment_id = metrics.experiment_id AND moments.metric_id = metrics.metric_id
 INNER JOIN {{intermediate:Identifier}}.int_experiment_variants AS variants
     ON moments.experiment_id = variants.experiment_id AND moments.variant_id = variants.variant_id
-INNER JOIN {{intermediate:Identifier}}.int_experiments AS experiments ON moments.experiment_id = experiments.experiment_id
+INNER JOIN {{intermediate:Identifier}}.int_experiments AS experiments
+    ON moments.experiment_id = experiments.experiment_id
 WINDOW one_comparison AS (
     PARTITION BY
         moments.experiment_id, moments.metric_id, moments.dimension, moments.dimension_value, moments.as_of_date
@@ -82,23 +84,24 @@ _NUMBERS = frozenset(
     )
 )
 
+_OTHERS = ("is_control", "metric_type", "metric_role", "is_increase_good", "correction_method")
+
 
 def read_moments(client: Client, settings: WarehouseSettings) -> Columns:
     """Every row of `experiment_metric_aggregates`, also those of controls, beside the moments of its control."""
-    return _columns(client, settings, _ROWS)
+    return _columns(client, settings, _ROWS, (*SERIES, "as_of_date", *_NUMBERS, *_OTHERS))
 
 
 def read_arrivals(client: Client, settings: WarehouseSettings) -> Columns:
     """Users who had come to each variant until each as-of date; the variant is empty for unknown ones."""
-    return _columns(client, settings, _ARRIVALS)
+    return _columns(client, settings, _ARRIVALS, ("experiment_id", "as_of_date", "variant_id", *_NUMBERS))
 
 
-def _columns(client: Client, settings: WarehouseSettings, sql: str) -> Columns:
+def _columns(client: Client, settings: WarehouseSettings, sql: str, names: Iterable[str]) -> Columns:
     databases = {"marts": settings.database("marts"), "intermediate": settings.database("intermediate")}
     answer = client.query(sql, parameters=databases, column_oriented=True)
-    # Without a row there are no columns either.
-    columns = answer.result_columns or [()] * len(answer.column_names)
+    # An answer without rows does not even name its columns.
+    found = dict(zip(answer.column_names, answer.result_columns, strict=True)) or dict.fromkeys(names, ())
     return {
-        name: np.asarray(values, dtype=np.float64 if name in _NUMBERS else object)
-        for name, values in zip(answer.column_names, columns, strict=True)
+        name: np.asarray(values, dtype=np.float64 if name in _NUMBERS else object) for name, values in found.items()
     }

@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 
 from command_line.row_mapping import EventMapping, read_mapping
-from command_line.verification.data_sets import DATA_SETS
+from command_line.verification.data_sets import DATA_SETS, DataSet
 from command_line.verify import MAPPINGS
+from flags.experiment_codec import decode_experiment
 
 RETAIL_LINE = {
     "InvoiceNo": "536365",
@@ -16,6 +17,8 @@ RETAIL_LINE = {
     "CustomerID": "17850",
     "Country": "United Kingdom",
 }
+
+VOTER = ("row_id", "sex", "yearofbirth", "primary2004", "messages", "primary2006", "hhsize")
 
 
 def retail_event(**changes: str) -> dict[str, object]:
@@ -74,16 +77,48 @@ def test_only_purchases_carry_revenue_in_the_web_shop() -> None:
     assert purchase["properties"]["order_id"] == "s"
 
 
-def test_each_data_set_has_a_mapping() -> None:
+EVENT_SETS = {name: one for name, one in DATA_SETS.items() if isinstance(one, DataSet)}
+
+
+def test_each_data_set_has_its_mappings_and_each_mapping_its_data_set() -> None:
     mappings = {path.stem for path in Path(MAPPINGS).glob("*.yml")}
 
-    assert mappings == DATA_SETS.keys()
+    assert mappings == {name for data_set in EVENT_SETS.values() for name in data_set.mapping_names}
+
+
+@pytest.mark.parametrize("name", ["ab_cookie_cats", "ab_social_pressure"])
+def test_experiment_of_a_data_set_is_one_that_can_be_started(name: str) -> None:
+    body = EVENT_SETS[name].experiment
+
+    experiment = decode_experiment(body)
+
+    assert experiment.status == "running"
+    assert experiment.control.allocation > 0
+
+
+@pytest.mark.parametrize(("primary2004", "primary2006", "names"), [("1", "1", ["voted"] * 2), ("0", "0", [])])
+def test_voter_votes_twice_at_most_and_each_vote_is_an_event_of_its_own(
+    primary2004: str, primary2006: str, names: list[str]
+) -> None:
+    row = dict(zip(VOTER, ("7", "male", "1960", primary2004, "Civic Duty", primary2006, "2"), strict=True))
+    mappings = [
+        EventMapping(read_mapping([str(MAPPINGS / f"{name}.yml")]), VOTER)
+        for name in EVENT_SETS["ab_social_pressure"].mapping_names
+    ]
+
+    events = [event for mapping in mappings if (event := mapping.event(row, "file", 1)) is not None]
+
+    exposures = [event for event in events if event["eventName"] == "experiment_exposure"]
+    assert [event["eventName"] for event in events if event not in exposures] == names
+    assert [event["properties"]["variant"] for event in exposures] == ["civic_duty"]
+    assert {event["userId"] for event in events} == {"voter-7"}
+    assert len({event["eventId"] for event in events}) == len(events)
 
 
 def test_each_window_of_the_answers_becomes_a_funnel_for_dbt() -> None:
     results = {"funnel_clicks_carts_orders": {"30m": {}, "7d": {}}}
 
-    funnels = DATA_SETS["otto"].dbt_funnels(results)
+    funnels = EVENT_SETS["otto"].dbt_funnels(results)
 
     steps = ["clicks", "carts", "orders"]
     assert funnels == [

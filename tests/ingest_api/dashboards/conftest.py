@@ -94,8 +94,8 @@ def build_marts(client: Client, settings: WarehouseSettings, project_root: Path)
         client.command(f"INSERT INTO {marts}.{table} {rows}")
     for table, moment in WATERMARKS.items():
         client.command(
-            f"INSERT INTO {ops}.watermarks VALUES ('{table}', '2026-03-31', '2026-01-01'), "
-            f"('{table}', '{moment}', '2026-03-05')"
+            f"INSERT INTO {ops}.watermarks (model, high_watermark, committed_at) "
+            f"VALUES ('{table}', '2026-03-31', '2026-01-01'), ('{table}', '{moment}', '2026-03-05')"
         )
 
 

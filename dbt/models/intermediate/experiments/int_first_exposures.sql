@@ -18,6 +18,9 @@
 }}
 
 {%- set high = high_watermark(upstreams) %}
+{%- set in_time -%}
+    event_date between (select toDate(min(started_at)) from experiments) and (select max(last_event_date) from experiments)
+{%- endset %}
 
 with
 
@@ -37,7 +40,7 @@ counted as (
     from {{ ref('int_events') }} {{ final() }}
     where
         event_name in ({{ quoted(var('exposure_events') + var('flag_exposure_events')) }})
-        and event_date >= (select toDate(min(started_at)) from experiments)
+        and {{ in_time }}
         and _version <= {{ high }}
 ),
 
@@ -46,7 +49,7 @@ staged as (
     from {{ ref('stg_events') }} {{ final() }}
     where
         event_name in ({{ quoted(var('exposure_events') + var('flag_exposure_events')) }})
-        and event_date >= (select toDate(min(started_at)) from experiments)
+        and {{ in_time }}
 ),
 
 claims as (

@@ -120,7 +120,7 @@ select
         {{ 'if(' ~ condition ~ ', ' ~ total ~ ', null)' if condition else total }} as {{ name }},
     {% endfor %}
     {% for name, type in {'n': 'UInt64', 'nstar': 'UInt64', '': 'Float64', 'lower': 'Float64', 'upper': 'Float64'}.items() %}
-        cast(null as Nullable({{ type }})) as quantile{{ '_' ~ name if name }},
+        cast(null, 'Nullable({{ type }})') as quantile{{ '_' ~ name if name }},
     {% endfor %}
     toUInt64(sum(coalesce(moves.capped_users, 0)) over so_far) as capped_users,
     coalesce(
