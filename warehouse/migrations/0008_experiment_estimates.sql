@@ -54,7 +54,7 @@ CREATE TABLE IF NOT EXISTS `${stats}`.experiment_estimates${local} ${on_cluster}
     srm_p_value Nullable(Float64) COMMENT 'p-value of the split of users, against the allocations that held when they came',
     srm_detected Nullable(Bool) COMMENT 'Whether the split is not the one that was asked for',
     multiple_exposure_users Nullable(UInt64) COMMENT 'Users who saw more than one variant, in all of the experiment',
-    multiple_exposure_rate Nullable(Float64) COMMENT 'Their share of all users, 0 to 1',
+    multiple_exposure_rate Nullable(Float64) COMMENT 'Their share of these and of those who count, 0 to 1',
     status LowCardinality(Nullable(String)) COMMENT 'ok, or why numbers are NULL',
     validation_failures Array(LowCardinality(String)) COMMENT 'Every reason there is for caution',
     is_reliable Nullable(Bool) COMMENT 'Whether a decision may rest on the row'

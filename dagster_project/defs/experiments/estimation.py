@@ -114,7 +114,7 @@ def _quality(moments: Columns, arrivals: Columns) -> Columns:
     found["unexpected_traffic"][ratios.group] = ratios.unexpected_traffic
     found["unexpected_traffic"] += counts["unknown_variant_users"] > 0
     several = counts["multiple_exposure_users"]
-    everybody = several + counts["new_users"] + counts["unknown_variant_users"]
+    everybody = several + counts["new_users"]
     rate = several / np.where(everybody == 0, 1, everybody)
     by_row = {name: column[of_rows] for name, column in found.items()}
     return {
