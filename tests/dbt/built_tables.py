@@ -16,7 +16,7 @@ WHEN_FOUND = {"_version", "refreshed_at"}
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A model that is stored, or a view of the marts."""
+    """A model that is stored, or a view behind stored ones."""
 
     name: str
     layer: str
@@ -56,7 +56,7 @@ def built_tables(manifest: Mapping[str, Any]) -> list[Table]:
             counts_events=key in behind_events,
         )
         for key in TopologicalSorter(reads).static_order()
-        if models[key]["config"]["materialized"] != "view" or models[key]["fqn"][1] == "marts"
+        if models[key]["config"]["materialized"] != "view" or models[key]["fqn"][1] != "staging"
     ]
 
 
