@@ -53,5 +53,8 @@ UNCOMPARED_MARTS = {
     "mrr_movements": "no stream has subscriptions",
     "mrr_daily": "no stream has subscriptions",
     "data_health_daily": "counts arrivals and rejections, not what visitors did",
+    "experiment_metric_aggregates": "no stream has experiments; they have a plain count (test_experiments.py)",
+    "experiment_exposures_daily": "no stream has experiments",
+    "experiment_results": "no stream has experiments",
 }
 """Marts without an oracle, and why."""
