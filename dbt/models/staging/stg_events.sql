@@ -28,7 +28,8 @@ repeated as (select event_id from arrived group by event_id having count() > 1),
 -- The first arrival of an event id wins. Among the rows of one insert the order is arbitrary but always the same.
 firsts_of_batch as (
     select * from arrived where event_id not in (select event_id from repeated)
-    union all (
+    union all
+    (
         select * from arrived where event_id in (select event_id from repeated)
         order by
             inserted_at, received_at, occurred_at,
@@ -39,8 +40,7 @@ firsts_of_batch as (
 ),
 
 firsts as (
-    select *
-    from firsts_of_batch
+    select * from firsts_of_batch
     {% if is_incremental() %}
         where
             {{ event_key('event_id') }} not in (
