@@ -53,7 +53,7 @@ UNCOMPARED_MARTS = {
     "mrr_movements": "no stream has subscriptions",
     "mrr_daily": "no stream has subscriptions",
     "data_health_daily": "counts arrivals and rejections, not what visitors did",
-    "experiment_metric_aggregates": "no stream has experiments, which have an oracle of their own (test_experiments.py)",
+    "experiment_metric_aggregates": "no stream has experiments; theirs is the oracle of test_experiments.py",
     "experiment_exposures_daily": "no stream has experiments",
     "experiment_results": "no stream has experiments",
 }
