@@ -14,6 +14,7 @@ from dagster_project.defs.raw.quarantine_checks import quarantine_checks
 from dagster_project.defs.resources import DbtCommand, WarehouseResource
 from dagster_project.defs.schedules import (
     experiment_results_job,
+    experiment_results_schedule,
     hot_marts_job,
     hourly_marts_job,
     hourly_marts_schedule,
@@ -31,7 +32,7 @@ defs = dg.Definitions(
     assets=[*source_assets(manifest(), translator), models, experiment_estimates, replay_requests, housekeeping],
     asset_checks=[watermark_checks, arrival_check, quarantine_checks, drift_checks, *nightly_checks()],
     jobs=[hot_marts_job, hourly_marts_job, nightly_checks_job, experiment_results_job],
-    schedules=[hourly_marts_schedule, nightly_checks_schedule],
+    schedules=[hourly_marts_schedule, experiment_results_schedule, nightly_checks_schedule],
     sensors=[new_events_sensor, freshness_probe_sensor, failed_run_sensor, freshness_alert_sensor],
     resources={"dbt": DbtCommand(project_dir=dbt_project()), "warehouse": WarehouseResource()},
     # A step in a process of its own imports everything again, which costs more than the step.

@@ -51,7 +51,7 @@ experiment_results_job = dg.define_asset_job(
     )
     - HEAVY_CHECKS,
     tags={LANE_TAG: Lane.HOURLY.value},
-    description="Takes in what has arrived and computes the results of all experiments; the API starts it on demand.",
+    description="Takes in what has arrived and computes the results of all experiments; the API starts it on demand as well.",
 )
 
 nightly_checks_job = dg.define_asset_job(
@@ -69,6 +69,15 @@ hourly_marts_schedule = dg.ScheduleDefinition(
     name="hourly_marts_schedule",
     job=hourly_marts_job,
     cron_schedule="7 * * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+
+# A run of its own: a failed check of a mart that has nothing to do with experiments does not keep their results back.
+experiment_results_schedule = dg.ScheduleDefinition(
+    name="experiment_results_schedule",
+    job=experiment_results_job,
+    cron_schedule="37 * * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )

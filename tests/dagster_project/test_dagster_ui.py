@@ -1,5 +1,6 @@
 """Journeys through Dagster's page, with its real processes and a real browser."""
 
+import asyncio
 import os
 import shutil
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -154,16 +156,17 @@ def test_runs_that_are_launched_at_once_write_one_after_the_other_and_change_not
 
 
 @pytest.mark.timeout(600)
-async def test_results_of_experiments_are_started_by_the_api(first_run: object, dagster_url: str) -> None:
+def test_results_of_experiments_are_started_by_the_api(first_run: object, dagster_url: str) -> None:
     runs = DagsterRuns(dagster_url)
+    # In the thread of the tests the browser's driver may have a loop that runs.
+    with ThreadPoolExecutor(1) as thread:
+        started = thread.submit(asyncio.run, runs.start(RESULTS_JOB)).result()
 
-    started = await runs.start(RESULTS_JOB)
-
-    assert started.url == f"{dagster_url}/runs/{started.run_id}"
-    with DagsterApi(dagster_url, lambda: None) as dagster:
-        dagster.wait_for_success(started.run_id)
-    with pytest.raises(DagsterAway, match="does not know this job"):
-        await runs.start("no_such_job")
+        assert started.url == f"{dagster_url}/runs/{started.run_id}"
+        with DagsterApi(dagster_url, lambda: None) as dagster:
+            dagster.wait_for_success(started.run_id)
+        with pytest.raises(DagsterAway, match="does not know this job"):
+            thread.submit(asyncio.run, runs.start("no_such_job")).result()
 
 
 @pytest.mark.browser

@@ -71,13 +71,12 @@ def test_lane_builds_its_tables_and_those_of_the_faster_lanes(definitions: dg.De
         for name in ("hot_marts_job", "hourly_marts_job", "nightly_checks_job")
     }
     by_hand = {dg.AssetKey(["ops", "replay_requests"])}
+    of_no_lane = {dg.AssetKey(["maintenance", "housekeeping"]), dg.AssetKey(["stats", "experiment_estimates"])}
 
     assert jobs["hot_marts_job"] == tables(definitions, "hot")
     assert jobs["hourly_marts_job"] == tables(definitions, "hot", "hourly")
     assert jobs["nightly_checks_job"] == definitions.resolve_asset_graph().executable_asset_keys - by_hand
-    assert tables(definitions, "hot", "hourly", "nightly") == jobs["nightly_checks_job"] - {
-        dg.AssetKey(["maintenance", "housekeeping"])
-    }
+    assert tables(definitions, "hot", "hourly", "nightly") == jobs["nightly_checks_job"] - of_no_lane
 
 
 def test_job_of_experiments_builds_what_their_results_stand_on_and_computes_them(definitions: dg.Definitions) -> None:
@@ -88,7 +87,9 @@ def test_job_of_experiments_builds_what_their_results_stand_on_and_computes_them
     assert {"staging/batch_window", "intermediate/int_events", "marts/experiment_results"} <= keys
     assert "stats/experiment_estimates" in keys
     assert "marts/sessions" not in keys
-    assert job.executable_asset_keys <= tables(definitions, "hot", "hourly")
+    assert job.executable_asset_keys - tables(definitions, "hot", "hourly") == {
+        dg.AssetKey(["stats", "experiment_estimates"])
+    }
 
 
 def test_hot_lane_holds_what_dashboards_look_at(definitions: dg.Definitions) -> None:
@@ -149,6 +150,7 @@ def test_schedules_and_sensors_are_on_from_the_first_start(definitions: dg.Defin
 
     assert {name: schedule.cron_schedule for name, schedule in schedules.items()} == {
         "hourly_marts_schedule": "7 * * * *",
+        "experiment_results_schedule": "37 * * * *",
         "nightly_checks_schedule": "15 2 * * *",
     }
     assert {schedule.execution_timezone for schedule in schedules.values()} == {"UTC"}

@@ -75,7 +75,7 @@ def run(command: list[str], environment: dict[str, str]) -> None:
 
 
 def order(user: str, after: datetime, number: int = 1) -> dict[str, Any]:
-    properties = {"revenue": "20.00", "currency": "EUR", "order_id": f"{user}-{number}"}
+    properties = {"revenue": "20.00", "currency": "USD", "order_id": f"{user}-{number}"}
     return {
         "eventId": f"order-{user}-{number}",
         "eventName": "purchase",

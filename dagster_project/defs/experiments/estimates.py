@@ -11,9 +11,8 @@ from dagster_project.defs.experiments.health import TROUBLES, judge, read_health
 from dagster_project.defs.experiments.moments import Columns, read_arrivals, read_moments
 from dagster_project.defs.resources import WarehouseResource, patiently
 from dagster_project.defs.transform.assets import WAREHOUSE_POOL
-from dagster_project.defs.transform.lanes import Lane
 from dagster_project.defs.transform.project import manifest
-from dagster_project.defs.transform.translator import ESTIMATES, LANE_TAG, default_owners
+from dagster_project.defs.transform.translator import ESTIMATES, default_owners
 from warehouse.client import Client
 from warehouse.config import WarehouseSettings
 
@@ -49,7 +48,6 @@ def compute(client: Client, settings: WarehouseSettings, now: datetime) -> Colum
     group_name="experiments",
     kinds={"python", "clickhouse"},
     owners=default_owners(manifest()),
-    tags={LANE_TAG: Lane.HOURLY.value},
     pool=WAREHOUSE_POOL,
     deps=READS,
     check_specs=[dg.AssetCheckSpec(one.name, asset=ESTIMATES, description=one.description) for one in TROUBLES],
