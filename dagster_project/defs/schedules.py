@@ -51,7 +51,7 @@ experiment_results_job = dg.define_asset_job(
     )
     - HEAVY_CHECKS,
     tags={LANE_TAG: Lane.HOURLY.value},
-    description="Takes in what has arrived and computes the results of all experiments; the API starts it on demand as well.",
+    description="Takes in what has arrived and computes the results of all experiments; the API starts it as well.",
 )
 
 nightly_checks_job = dg.define_asset_job(
