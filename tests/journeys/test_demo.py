@@ -4,6 +4,8 @@ import os
 import re
 import signal
 
+import pytest
+
 from tests.journeys.conftest import Journey, eventually, runs
 
 SIZE = ("--days", "3", "--events", "3000")
@@ -14,6 +16,7 @@ def numbers(output: str) -> list[str]:
     return re.findall(r"│ (?:Events|Visitors|Sessions|Orders|Gross|Refunds|Net|Conversion).*│ (\w+) +│", output)
 
 
+@pytest.mark.timeout(900)
 def test_demo_builds_the_marts_and_a_second_one_doubles_nothing(journey: Journey) -> None:
     first = journey.start("demo", *SIZE)
     assert first.stdout is not None
@@ -23,7 +26,7 @@ def test_demo_builds_the_marts_and_a_second_one_doubles_nothing(journey: Journey
     assert numbers(output) == ["equal"] * 8, output
     rows_before = len(journey.stored_event_ids())
 
-    second = journey.run("demo", *SIZE, timeout=240)
+    second = journey.run("demo", *SIZE, timeout=480)
     rows_after = len(journey.stored_event_ids())
     before = journey.pids()
     os.kill(first.pid, signal.SIGINT)

@@ -17,6 +17,8 @@ from local_stack.processes import console_script
 from local_stack.startup import IngestStack, ingest_stack
 from local_stack.valkey_server import valkey_url
 
+pytestmark = pytest.mark.timeout(900)
+
 USERS = 20_000
 CONNECTIONS = 16
 TESTS = "/api/feature-flags/ab-tests"
