@@ -3,16 +3,16 @@
 import gc
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Iterable
 
 import uvicorn
 from pydantic import ValidationError
-from starlette.types import ASGIApp
 
 from ingest_api.app import create_app
 from ingest_api.config import ApiSettings, settings_sentence
 from ingest_api.events.enrichment.countries import GeoipFileUnusable
 from ingest_api.log_format import configure_logging
+from ingest_api.raw_routes import Route
 from ingest_api.server import ApiServer
 from ingest_api.tracking_plan.plan import PlanInvalid
 from warehouse.config import WarehouseSettings
@@ -23,8 +23,8 @@ _KEEP_ALIVE_SECONDS = 75
 _FINISH_SECONDS = 20
 
 
-def serve(wrapped: Callable[[ASGIApp], ASGIApp] = lambda app: app) -> int:
-    """Serve what `wrapped` makes of the app.
+def serve(more_routes: Iterable[Route] = ()) -> int:
+    """Serve the API and `more_routes`.
 
     The exit code is 2 when a setting, or a file that one names, is wrong, 3 when the port is taken, else 0.
     """
@@ -34,7 +34,7 @@ def serve(wrapped: Callable[[ASGIApp], ASGIApp] = lambda app: app) -> int:
         sys.stderr.write(f"ingest_api cannot start: {settings_sentence(error)}\n")
         return _WRONG_SETTINGS
     try:
-        app = wrapped(create_app(settings, warehouse_settings))
+        app = create_app(settings, warehouse_settings, more_routes)
     except PlanInvalid as error:
         sys.stderr.write(f"ingest_api cannot start: ANALYTICS_TRACKING_PLAN: {error}\n")
         return _WRONG_SETTINGS

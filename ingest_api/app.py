@@ -1,6 +1,6 @@
 """Puts the API together."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
@@ -11,28 +11,31 @@ from starlette.types import ASGIApp
 from ingest_api import errors, health, metrics_route, openapi
 from ingest_api.config import ApiSettings
 from ingest_api.dashboards import router as dashboards
+from ingest_api.events import hot_routes as track_routes
 from ingest_api.events.cross_origin import ALLOWED_HEADERS, EXPOSED_HEADERS
-from ingest_api.events.hot_routes import HotRoutes
 from ingest_api.events.intake import load_intake
 from ingest_api.events.openapi import openapi_paths as track_paths
+from ingest_api.experiments import assign_route
 from ingest_api.experiments import results_router as experiment_results
 from ingest_api.experiments import router as experiments
 from ingest_api.experiments.openapi import openapi_paths as assignment_paths
+from ingest_api.flags import growthbook, ofrep
+from ingest_api.flags import hot_routes as evaluation_routes
 from ingest_api.flags import router as flags
-from ingest_api.flags.addresses import find_route
 from ingest_api.flags.client_openapi import openapi_paths as client_paths
-from ingest_api.flags.growthbook import ListenerRoute
-from ingest_api.flags.hot_routes import FlagRoutes
 from ingest_api.flags.openapi import openapi_paths as evaluation_paths
 from ingest_api.quarantine import router as quarantine
+from ingest_api.raw_routes import RawRoutes, Route
 from ingest_api.services import open_services
 from ingest_api.tracking_plan import router as tracking_plan
 from ingest_api.tracking_plan.plan import load_plan
 from warehouse.config import WarehouseSettings
 
 
-def create_app(settings: ApiSettings, warehouse_settings: WarehouseSettings) -> ASGIApp:
-    """The whole API as one ASGI application; it connects to nothing before its lifespan starts.
+def create_app(
+    settings: ApiSettings, warehouse_settings: WarehouseSettings, more_routes: Iterable[Route] = ()
+) -> ASGIApp:
+    """The whole API, and `more_routes`, as one ASGI application; it connects to nothing before its lifespan starts.
 
     Raises:
         PlanInvalid: the tracking plan cannot be used.
@@ -67,4 +70,12 @@ def create_app(settings: ApiSettings, warehouse_settings: WarehouseSettings) -> 
     app.include_router(experiments.router)
     app.include_router(experiment_results.router)
     openapi.install(app, {**track_paths(), **evaluation_paths(), **client_paths(), **assignment_paths()})
-    return FlagRoutes(HotRoutes(ListenerRoute(app)), find_route)
+    routes = (
+        *track_routes.ROUTES,
+        *evaluation_routes.ROUTES,
+        *ofrep.ROUTES,
+        *growthbook.ROUTES,
+        *assign_route.ROUTES,
+        *more_routes,
+    )
+    return RawRoutes(growthbook.ListenerRoute(app), routes)

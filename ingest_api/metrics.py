@@ -53,7 +53,7 @@ class IngestMetrics:
     def __init__(self) -> None:
         self._accepted: dict[str, int] = {}
         self._rejected: dict[tuple[str, str], int] = {}
-        self._refused: dict[str, int] = {}
+        self._refused: dict[tuple[str, str], int] = {}
         self._requests: dict[str, Distribution] = {}
         self._append_events = Distribution(_APPEND_EVENTS)
         self._append_seconds = Distribution(_APPEND_SECONDS)
@@ -69,9 +69,9 @@ class IngestMetrics:
         key = (source if source in self._sources else self._named(source), code)
         self._rejected[key] = self._rejected.get(key, 0) + events
 
-    def refused(self, code: str) -> None:
-        """A request was answered with a problem of this code."""
-        self._refused[code] = self._refused.get(code, 0) + 1
+    def refused(self, route: str, code: str) -> None:
+        """A request of a route was answered with a problem of this code."""
+        self._refused[route, code] = self._refused.get((route, code), 0) + 1
 
     def served(self, route: str, seconds: float) -> None:
         """A request of a route was answered, however."""
@@ -98,10 +98,10 @@ class IngestMetrics:
             rejected.add_metric(labels, count)
         yield rejected
         refused = CounterMetricFamily(
-            "analytics_requests_refused", "Requests to the track routes answered with a problem", labels=["code"]
+            "analytics_requests_refused", "Requests answered with a problem", labels=["route", "code"]
         )
-        for code, count in self._refused.items():
-            refused.add_metric([code], count)
+        for labels, count in self._refused.items():
+            refused.add_metric(labels, count)
         yield refused
         requests = HistogramMetricFamily(
             "analytics_request_duration_seconds", "From a request's headers to its answer", labels=["route"]

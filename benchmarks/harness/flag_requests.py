@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import msgspec
 
+from benchmarks.harness.empty_route import FLAG_PATH
 from benchmarks.harness.flag_definitions import bundle_of, user_of
-from benchmarks.harness.flag_empty_route import EMPTY_PATH
 from benchmarks.harness.tracking import Request
 from local_stack.config import PROJECT_ROOT
 from local_stack.ports import LOOPBACK, free_port
@@ -48,7 +48,7 @@ class Asking:
 
     def of_nothing(self, count: int) -> list[Request]:
         """Ask the empty route, with the same body."""
-        return self._requests(EMPTY_PATH, count, {})
+        return self._requests(FLAG_PATH, count, {})
 
     def _requests(self, path: str, count: int, more: dict[str, Any]) -> list[Request]:
         return [
@@ -70,7 +70,7 @@ def another_api(running: IngestStack) -> Iterator[tuple[int, Process]]:
     [process] = running.stack.start(
         Program(
             name="flags",
-            command=[sys.executable, "-m", "benchmarks.harness.flag_empty_route"],
+            command=[sys.executable, "-m", "benchmarks.harness.empty_route"],
             environment={**programs.environment, "PORT": str(port)},
             log_path=programs.state.log_path("flags"),
             directory=PROJECT_ROOT,

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
+from hiredis import pack_command
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -77,5 +78,6 @@ class StreamWriter:
             raise TimedOut("Valkey did not answer in time.") from error
 
     async def _command(self, *words: Any) -> None:
-        await self._connection.send_command(*words, check_health=False)
+        # Half of the time that the connection takes to pack it.
+        await self._connection.send_packed_command(pack_command(words), check_health=False)
         await self._connection.read_response()

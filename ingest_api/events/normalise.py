@@ -137,7 +137,7 @@ def parse_timestamp(value: str | int | float) -> datetime | Rejection:
             return _out_of_range("timestamp as a number is milliseconds; this one is before 1973. Was it in seconds?")
         if value >= _LARGEST_EPOCH_MS + 1:
             return _out_of_range("timestamp is not between the years 1900 and 2299.")
-        return _EPOCH + timedelta(0, 0, 0, int(value))
+        return _EPOCH + int(value) * _MILLISECOND
     try:
         moment = datetime.fromisoformat(value.removesuffix(" UTC"))
         if moment.tzinfo is not UTC:

@@ -1,17 +1,17 @@
-"""`POST /api/feature-flags/ab-tests/{id}/assign` as plain ASGI, beside the routes that evaluate flags."""
+"""`POST /api/feature-flags/ab-tests/{id}/assign` , in front of the web framework."""
 
 from typing import Any
 
 import msgspec
 
-from flags.fields import MAX_KEY_CHARACTERS
 from ingest_api.errors import FieldError, InputInvalid
 from ingest_api.events.payload import MAX_ID_CHARACTERS
-from ingest_api.flags.hot_routes import Answer, Asked, Route
+from ingest_api.flags.hot_routes import caller_of
+from ingest_api.raw_answers import Answer, Asked
+from ingest_api.raw_routes import Route
 from ingest_api.services import Services
 
 PATH = "/api/feature-flags/ab-tests/{id}/assign"
-_PREFIX, _SUFFIX = PATH.split("{id}")
 
 
 class ForAssign(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
@@ -41,13 +41,4 @@ async def assign(asked: Asked, services: Services) -> Answer:
     )
 
 
-_ROUTE = Route(PATH, assign)
-
-
-def find_route(path: str) -> tuple[Route, str] | None:
-    """The route, when this is its path (with or without a slash at its end), and the experiment that it names."""
-    path = path.removesuffix("/")
-    if not (path.startswith(_PREFIX) and path.endswith(_SUFFIX)):
-        return None
-    key = path[len(_PREFIX) : -len(_SUFFIX)]
-    return (_ROUTE, key) if 0 < len(key) <= MAX_KEY_CHARACTERS and "/" not in key else None
+ROUTES = (Route(PATH, assign, caller_of),)

@@ -13,8 +13,9 @@ from ingest_api.auth.principals import Principal
 from ingest_api.auth.roles import Permission
 from ingest_api.errors import InputInvalid, MethodNotAllowed, problem_from
 from ingest_api.events.cross_origin import headers_for_origin, preflight_headers
-from ingest_api.flags.hot_routes import Answer, Asked, Route, tagged
-from ingest_api.raw_answers import send_answer
+from ingest_api.flags.hot_routes import tagged
+from ingest_api.raw_answers import Answer, Asked, send_answer
+from ingest_api.raw_routes import Route
 from ingest_api.services import Services, services_of
 
 FEATURES_PATH = "/api/features/{clientKey}"
@@ -60,19 +61,8 @@ async def client_of(scope: Scope, client_key: str, services: Services) -> Princi
     return principal
 
 
-_FEATURES = Route(FEATURES_PATH, features, method="GET", caller=client_of)
-_EVAL = Route(EVAL_PATH, evaluate, caller=client_of)
-_ROUTES = {path.partition("{")[0]: route for path, route in ((FEATURES_PATH, _FEATURES), (EVAL_PATH, _EVAL))}
+ROUTES = (Route(FEATURES_PATH, features, client_of, method="GET"), Route(EVAL_PATH, evaluate, client_of))
 _SUB_PREFIX = SUB_PATH.partition("{")[0]
-
-
-def find_route(path: str) -> tuple[Route, str] | None:
-    """The route of a path, with or without a slash at its end, and the client key in it."""
-    for prefix, route in _ROUTES.items():
-        if path.startswith(prefix):
-            key = path[len(prefix) :].removesuffix("/")
-            return (route, key) if key and "/" not in key else None
-    return None
 
 
 class ListenerRoute:

@@ -13,8 +13,9 @@ from flags.evaluation import ErrorCode, Evaluation
 from flags.experiments import User
 from flags.ruleset import user_of
 from ingest_api.errors import ApiError, InputInvalid, NotFound, PermissionMissing, Unauthenticated, problem_from
-from ingest_api.flags.hot_routes import Answer, Asked, Route, tagged
-from ingest_api.raw_answers import tag_of
+from ingest_api.flags.hot_routes import caller_of, tagged
+from ingest_api.raw_answers import Answer, Asked, tag_of
+from ingest_api.raw_routes import Route
 from ingest_api.services import Services
 
 BULK_PATH = "/ofrep/v1/evaluate/flags"
@@ -97,15 +98,7 @@ def refused(error: Exception, scope: Scope, key: str) -> Answer:
     return Answer(_encoder.encode({**named, "errorCode": code, "errorDetails": details}), problem.status, headers)
 
 
-_FLAG = Route(FLAG_PATH, evaluate_flag, refused=refused)
-_BULK = Route(BULK_PATH, evaluate_flags, refused=refused)
-
-
-def find_route(path: str) -> tuple[Route, str] | None:
-    """The route of a path, with or without a slash at its end, and the flag that it names: all that follows."""
-    path = path.removesuffix("/")
-    if path == BULK_PATH:
-        return _BULK, ""
-    if path.startswith(f"{BULK_PATH}/"):
-        return _FLAG, path[len(BULK_PATH) + 1 :]
-    return None
+ROUTES = (
+    Route(FLAG_PATH, evaluate_flag, caller_of, refused=refused, names_rest=True),
+    Route(BULK_PATH, evaluate_flags, caller_of, refused=refused),
+)

@@ -58,14 +58,14 @@ def test_counts_are_kept_by_source_and_code() -> None:
     metrics.accepted("ios", 1)
     metrics.rejected("web", "field_missing", 2)
     metrics.rejected("web", "too_large")
-    metrics.refused("stream_full")
+    metrics.refused("/track", "stream_full")
 
     found = counted(metrics)
     assert found["analytics_events_accepted_total", "web"] == 101
     assert found["analytics_events_accepted_total", "ios"] == 1
     assert found["analytics_events_rejected_total", "field_missing", "web"] == 2
     assert found["analytics_events_rejected_total", "too_large", "web"] == 1
-    assert found["analytics_requests_refused_total", "stream_full"] == 1
+    assert found["analytics_requests_refused_total", "stream_full", "/track"] == 1
 
 
 def test_sources_beyond_the_bound_share_one_series_and_are_counted() -> None:
@@ -129,7 +129,7 @@ def test_scrape_with_a_viewers_token_shows_what_was_sent(api: Api) -> None:
 
     assert found["analytics_events_accepted_total", source] == 2
     assert found["analytics_events_rejected_total", "identity_missing", source] == 1
-    assert found["analytics_requests_refused_total", "json_invalid"] >= 1
+    assert found["analytics_requests_refused_total", "json_invalid", "/api/analytics/track"] >= 1
     assert found["analytics_request_duration_seconds_count", "/api/analytics/track"] >= 2
     assert found["analytics_request_duration_seconds_count", "/api/analytics/track/batch"] >= 1
     assert found["analytics_append_events_sum",] >= 2
