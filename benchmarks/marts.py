@@ -1,4 +1,4 @@
-"""What the marts cost: a full build, a day more, and a thousand events more, against named baselines of the same run.
+"""What the marts cost: a month of events, its last day, a thousand events more, and a day more of a longer history.
 
 Costs are seconds of the engine's CPU where nothing else is said, so that other work on the machine counts little. A
 scan reads every value of the columns that a model reads and hashes it: `raw.events` lies in the order of arrival,
@@ -27,6 +27,7 @@ from warehouse.config import Layer
 DAYS = 30
 SIZES = (1, 4, 10)
 """Lengths of history, in so many times `DAYS`."""
+EVENTS_OF_VISITOR = 50
 MICRO_BATCH = 1_000
 
 RAW_COLUMNS = (
@@ -53,6 +54,26 @@ SCANS: dict[str, tuple[Layer, str, str]] = {
     "scan of raw": ("raw", "events", RAW_COLUMNS),
     "scan for sessions": ("intermediate", "int_events", SESSION_COLUMNS),
     "scan for funnel": ("intermediate", "int_events", FUNNEL_COLUMNS),
+}
+CUT_SESSIONS = """
+SELECT visitor, stream, session[1] AS started_at, session[-1] AS ended_at, length(session) AS event_count
+FROM (
+    SELECT visitor, stream, arrayJoin(arraySplit(
+        (moment, before) -> moment > before + INTERVAL 30 MINUTE,
+        moments, arrayPushFront(arrayPopBack(moments), moments[1])
+    )) AS session
+    FROM (
+        SELECT {visitor} AS visitor, {stream} AS stream, arraySort(groupArray(occurred_at)) AS moments
+        FROM {table}
+        GROUP BY visitor, stream
+    )
+)
+FORMAT Null
+"""
+"""Where sessions begin and end, and nothing else of them: what the least useful query for them costs."""
+CUTS: dict[str, tuple[Layer, str, str, str]] = {
+    "cut of raw": ("raw", "events", "if(user_id != '', user_id, anonymous_id)", "session_id"),
+    "cut for sessions": ("intermediate", "int_events", "visitor_id", "client_session_id"),
 }
 
 
@@ -93,6 +114,12 @@ class Environment:
         query = f"SELECT sum(cityHash64({columns})) FROM {name}"  # noqa: S608
         return self.runs.asking(lambda: self.history.client.query(query))
 
+    def cut(self, layer: Layer, table: str, visitor: str, stream: str) -> Cost:
+        """Find the sessions of a table."""
+        name = f"`{self.history.settings.database(layer)}`.{table}"
+        query = CUT_SESSIONS.format(visitor=visitor, stream=stream, table=name)
+        return self.runs.asking(lambda: self.history.client.command(query))
+
     def run(self, *arguments: str) -> Cost:
         """Build models, when the engine has nothing else to do."""
         self.history.settle()
@@ -100,7 +127,7 @@ class Environment:
 
 
 @contextmanager
-def environment(events_per_day: int, rounds: int) -> Iterator[Environment]:
+def environment(events_per_day: int, visitors: int, rounds: int) -> Iterator[Environment]:
     """Start an engine whose data are gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="analytics-marts-") as directory, Stack() as stack:
         programs = programs_on_free_ports(Path(directory))
@@ -111,30 +138,36 @@ def environment(events_per_day: int, rounds: int) -> Iterator[Environment]:
         client = connect(settings, timeout_seconds=3600)
         runs = ModelRuns(engine, {**programs.environment, "ANALYTICS_SAFETY_LAG_SECONDS": "0"})
         runs.prepare()
-        yield Environment(runs, ShopHistory(client, settings, events_per_day), rounds)
+        yield Environment(runs, ShopHistory(client, settings, events_per_day, visitors), rounds)
         client.close()
 
 
-def measure_days(measured: Measured, here: Environment) -> None:
-    """Build the first days, then a day more at each length of history."""
+def measure_lengths(measured: Measured, here: Environment) -> None:
+    """Build a day more at each length of history."""
     for size in SIZES:
         here.history.add_days(size * DAYS - here.history.events // here.history.events_per_day)
-        cost = here.run()
-        if size == SIZES[0]:
-            measured.add("all days", cost)
+        here.run()
         for _ in range(here.rounds):
             here.history.add_days(1)
             measured.add(f"day at {size}x", here.run())
 
 
 def measure_full_build(measured: Measured, here: Environment) -> None:
-    """Build everything anew, part by part, and read what it reads."""
+    """Build all but the last day, the last day, and all anew part by part; and read what the parts read."""
+    here.history.add_days(DAYS - 1)
+    here.run()
+    here.history.add_days(1)
+    measured.add("last day", here.run())
+    measured.add("all days", here.run("--full-refresh"))
     for name, selection in PARTS.items():
         measured.add(name, here.run("--full-refresh", "--select", *selection))
     here.history.settle()
     for name, columns in SCANS.items():
         for _ in range(here.rounds):
             measured.add(name, here.scan(*columns))
+    for name, places in CUTS.items():
+        for _ in range(here.rounds):
+            measured.add(name, here.cut(*places))
 
 
 def measure_micro_batches(measured: Measured, here: Environment) -> None:
@@ -156,15 +189,20 @@ def lines(measured: Measured, events: int) -> Iterator[str]:
     yield ratio(f"full build of {', '.join(PARTS)}", full, "scan of raw", raw)
     for name in PARTS:
         yield f"  {name:22} {measured.engine(name):7.1f} s, {measured.seconds(name):7.1f} s by the clock"
-    arrival = measured.engine("staging", "visitors", "sessions")
-    yield ratio("sessions from the order of arrival", arrival, "scan of raw", raw, "3.5 (stretch 2.7)")
-    for part, scan, target in (
-        ("sessions", "scan for sessions", "1.7 (stretch 1.1)"),
-        ("funnel of four steps", "scan for funnel", "0.5 (stretch 0.35)"),
+    by_visitor = measured.engine("scan for sessions")
+    for name, cut, scan, of, target in (
+        ("arrival", "cut of raw", "scan of raw", raw, "3.5 (stretch 2.7)"),
+        ("visitors", "cut for sessions", "scan for sessions", by_visitor, "1.7 (stretch 1.1)"),
     ):
-        yield ratio(f"{part} from the order of visitors", measured.engine(part), scan, measured.engine(scan), target)
+        yield ratio(f"sessions cut from the order of {name}", measured.engine(cut), scan, of, target)
+    arrival = measured.engine("staging", "visitors", "sessions")
+    yield ratio("  all of int_sessions and what it reads, written", arrival, "scan of raw", raw)
+    yield ratio("  all of int_sessions, written", measured.engine("sessions"), "scan for sessions", by_visitor)
+    funnel, steps = measured.engine("funnel of four steps"), measured.engine("scan for funnel")
+    yield ratio("funnel from the order of visitors, written", funnel, "scan for funnel", steps, "0.5 (stretch 0.35)")
+    whole = measured.engine("all days")
+    yield ratio(f"the last of {DAYS} days", measured.engine("last day"), "all days", whole, "0.08")
     first = f"day at {SIZES[0]}x"
-    yield ratio(f"a day more at {DAYS} days", measured.engine(first), "all days", measured.engine("all days"), "0.08")
     for size in SIZES[1:]:
         name = f"day at {size}x"
         yield ratio(f"a {name} history", measured.engine(name), first, measured.engine(first), "1.15")
@@ -192,15 +230,17 @@ def ratio(name: str, figure: float, baseline: str, of: float, target: str = "") 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--events", type=int, default=10_000_000, help="of the longest history")
+    parser.add_argument("--events", type=int, default=10_000_000, help="of a month, and of the longest history")
     parser.add_argument("--rounds", type=int, default=3, help="medians of so many")
     options = parser.parse_args()
     measured = Measured()
-    with environment(options.events // (SIZES[-1] * DAYS), options.rounds) as here:
-        measure_days(measured, here)
+    visitors = max(options.events // EVENTS_OF_VISITOR, 1)
+    with environment(options.events // DAYS, visitors, options.rounds) as here:
         measure_full_build(measured, here)
         events = here.history.events
         measure_micro_batches(measured, here)
+    with environment(options.events // (SIZES[-1] * DAYS), visitors, options.rounds) as here:
+        measure_lengths(measured, here)
     print(*lines(measured, events), sep="\n")
 
 

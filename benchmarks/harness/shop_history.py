@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from warehouse.client import Client
 from warehouse.config import WarehouseSettings
 
+EVENTS_OF_VISIT = 12
+_VISITS_AT_A_TIME = 25
 FUNNEL = ("page_view", "product_view", "add_to_cart", "purchase")
 """Steps that fewer and fewer visits take."""
 _ROWS_PER_MILLISECOND = 1_000
@@ -16,12 +18,14 @@ INSERT INTO {raw:Identifier}.events (
     country, device_type, os_name, browser_name, inserted_at
 )
 WITH
-    -- Twenty-five visits at a time, five events each.
-    sipHash64(intDiv(number, 125), number % 25) AS visit,
-    intDiv(number % 125, 25) AS step,
-    if(visit % 10 = 0, number + 1000000, intDiv(visit, 10) % {visitors:UInt32}) AS visitor,
-    ['page_view', 'product_view', if(visit % 3 = 0, 'add_to_cart', 'page_view'), 'product_view',
-    if(visit % 12 = 0, 'purchase', 'page_view')][step + 1] AS name,
+    -- So many visits at a time: their events take turns.
+    sipHash64(intDiv(number, {block:UInt32}), number % {at_a_time:UInt32}) AS visit,
+    intDiv(number % {block:UInt32}, {at_a_time:UInt32}) AS step,
+    if(visit % 10 = 0, visit, intDiv(visit, 10) % {visitors:UInt32}) AS visitor,
+    multiIf(
+        step = 7 AND visit % 3 = 0, 'add_to_cart', step = 10 AND visit % 12 = 0, 'purchase',
+        step IN (1, 3, 6), 'product_view', 'page_view'
+    ) AS name,
     -- One of a hundred is up to three days late.
     if(sipHash64(number) % 100 = 0, sipHash64(number, 1) % 259200000, 0) AS late_ms,
     toDateTime64('2025-01-01', 3, 'UTC') + toIntervalMillisecond(intDiv(number * 86400000, {per_day:UInt64})) AS sent_at
@@ -37,7 +41,8 @@ SELECT
     concat(
         '{"url":"https://shop.example/products/', toString(visit % 500),
         if(visit % 4 = 0 AND step = 0, '?utm_source=google&utm_medium=cpc', ''), '","referrer":"',
-        if(step = 0, 'https://www.google.com/', 'https://shop.example/'), '"',
+        if(step = 0, 'https://www.google.com/', 'https://shop.example/'), '","title":"Product ', toString(visit % 500),
+        '","locale":"de-DE","viewport":"1280x720","productId":"', toString((visit + step) % 500), '"',
         if(name = 'purchase', concat(',"revenue":', toString(visit % 10000 / 100), ',"currency":"EUR","order_id":"o-',
         toString(visit), '"'), ''),
         '}'
@@ -55,11 +60,13 @@ FROM numbers({first:UInt64}, {count:UInt64})
 
 @dataclass(slots=True)
 class ShopHistory:
-    """What has arrived so far. Each visitor comes back over months; one visit of ten is a new visitor's."""
+    """What has arrived so far. Visitors come back again and again; one visit of ten is a new visitor's."""
 
     client: Client
     settings: WarehouseSettings
     events_per_day: int
+    visitors: int
+    """Those who come back."""
     events: int = 0
 
     def add_days(self, count: int) -> None:
@@ -73,7 +80,9 @@ class ShopHistory:
             _EVENTS,
             parameters={
                 "raw": self.settings.database("raw"),
-                "visitors": max(self.events_per_day, 1),
+                "visitors": self.visitors,
+                "at_a_time": _VISITS_AT_A_TIME,
+                "block": _VISITS_AT_A_TIME * EVENTS_OF_VISIT,
                 "per_day": self.events_per_day,
                 "arriving_from": now,
                 "first": self.events,

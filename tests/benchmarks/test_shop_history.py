@@ -4,13 +4,13 @@ from benchmarks.harness.shop_history import FUNNEL, ShopHistory
 from warehouse.client import Client
 from warehouse.config import WarehouseSettings
 
-PER_DAY = 2_500
+PER_DAY, VISITORS = 3_000, 100
 
 
 def test_days_follow_each_other_and_no_event_comes_twice(
     warehouse: Client, warehouse_settings: WarehouseSettings
 ) -> None:
-    history = ShopHistory(warehouse, warehouse_settings, events_per_day=PER_DAY)
+    history = ShopHistory(warehouse, warehouse_settings, PER_DAY, VISITORS)
 
     history.add_days(2)
     history.add_days(1)
@@ -29,7 +29,7 @@ def test_days_follow_each_other_and_no_event_comes_twice(
 def test_fewer_visits_take_each_further_step_of_the_funnel(
     warehouse: Client, warehouse_settings: WarehouseSettings
 ) -> None:
-    ShopHistory(warehouse, warehouse_settings, events_per_day=PER_DAY).add_days(1)
+    ShopHistory(warehouse, warehouse_settings, PER_DAY, VISITORS).add_days(1)
 
     raw = f"`{warehouse_settings.database('raw')}`.events"
     counts = dict(warehouse.query(f"SELECT event_name, count() FROM {raw} GROUP BY 1").result_rows)
