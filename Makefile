@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 # Processes that run the tests; each starts servers of its own.
-WORKERS ?= 2
+WORKERS ?= 3
 BROWSER := $(shell command -v chromium || command -v google-chrome)
 
 BENCHMARKS := ingest latency outage crash kills marts flags experiment_stats experiment_calibration

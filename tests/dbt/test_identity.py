@@ -20,7 +20,9 @@ COLUMNS = [
 
 @pytest.fixture
 def dbt(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Dbt:
-    return Dbt(fresh_settings(gateway), tmp_path_factory.mktemp("identity"))
+    dbt = Dbt(fresh_settings(gateway), tmp_path_factory.mktemp("identity"))
+    dbt("seed")
+    return dbt
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def event(name: str, sender: tuple[str, str], moment: str, is_bot: bool = False,
 
 def build(dbt: Dbt, client: Client, *events: list[Any]) -> None:
     client.insert("events", events, column_names=COLUMNS, database=dbt.settings.database("raw"))
-    dbt("build", "--select", "+sessions", "+active_users_daily", "--exclude-resource-type", "unit_test")
+    dbt("run", "--select", "+sessions", "+active_users_daily")
 
 
 def sessions(dbt: Dbt, client: Client) -> list[tuple[str, str, int]]:
@@ -120,7 +122,7 @@ def test_bots_and_probes_are_staged_and_counted_nowhere(dbt: Dbt, client: Client
         event("purchase", ("crawler", "phone"), "2026-01-31T10:01", is_bot=True, revenue=5),
         event(FRESHNESS_PROBE, ("", "probe"), "2026-01-31T10:02"),
     )
-    dbt("build", "--select", "+kpis_daily", "--exclude-resource-type", "unit_test")
+    dbt("run", "--select", "+kpis_daily")
 
     staged = client.query(f"SELECT count() FROM `{dbt.settings.database('staging')}`.stg_events").result_rows
     kpis = client.query(

@@ -19,7 +19,9 @@ SPRING = "/shoes?utm_source=news&utm_medium=email&utm_campaign=spring"
 
 @pytest.fixture
 def dbt(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Dbt:
-    return Dbt(fresh_settings(gateway), tmp_path_factory.mktemp("users"))
+    dbt = Dbt(fresh_settings(gateway), tmp_path_factory.mktemp("users"))
+    dbt("seed")
+    return dbt
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def event(name: str, sender: tuple[str, str], moment: str, **properties: Any) ->
 def build(dbt: Dbt, client: Client, marts: tuple[str, ...], *events: list[Any]) -> None:
     """Let events arrive, and build these marts with what stands before them."""
     client.insert("events", events, column_names=COLUMNS, database=dbt.settings.database("raw"))
-    dbt("build", "--select", *(f"+{mart}" for mart in marts), "--exclude-resource-type", "unit_test")
+    dbt("run", "--select", *(f"+{mart}" for mart in marts))
 
 
 def rows(dbt: Dbt, client: Client, table: str, columns: str) -> list[tuple[Any, ...]]:
