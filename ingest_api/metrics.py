@@ -98,7 +98,9 @@ class IngestMetrics:
             rejected.add_metric(labels, count)
         yield rejected
         refused = CounterMetricFamily(
-            "analytics_requests_refused", "Requests answered with a problem", labels=["route", "code"]
+            "analytics_requests_refused",
+            "Requests that track, evaluate or assign, answered with a problem",
+            labels=["route", "code"],
         )
         for labels, count in self._refused.items():
             refused.add_metric(labels, count)
