@@ -122,26 +122,90 @@
     {{ return(names) }}
 {%- endmacro %}
 
-{# Of the sorted moments of an entry those of the chain that goes deepest. Most visitors do nothing but the first step. #}
+{# Of the sorted moments of an entry those of the chain that goes deepest. Most visitors do nothing but the first step. Each way
+   to find it is given the moments that it is for, or none and finds none: `if` would compute them several times. #}
 {% macro deepest_chain(orders) -%}
     {%- set has_more = "bitCount(" ~ moment_steps("arrayReduce('groupBitOr', moments)") ~ ") > 1" -%}
-    multiIf(
-        not {{ has_more }}, [arrayFirst(moment -> {{ moment_steps('moment') }} > 0, moments)],
-        {%- for order in orders %}
-            step_order = '{{ order }}',
-            {{ deepest_chain_in_order(order, "if(" ~ has_more ~ " and step_order = '" ~ order ~ "', moments, [])") }},
+    arrayConcat(
+        if({{ has_more }}, [], [arrayFirst(moment -> {{ moment_steps('moment') }} > 0, moments)])
+        {%- for order in orders %},
+            {{ deepest_chain_in_order(order, "if(" ~ has_more ~ " and step_order = '" ~ order ~ "', moments, [])") }}
         {%- endfor %}
-        []
     )
 {%- endmacro %}
 
-{# Of equally deep chains the first that is complete, and of these the one that began last. The fold keeps, for each number of
-   steps, the chain that began last: it is the one whose window stays open longest. A step counts the first time after the one
-   before it. The last moment is none: it lets the fold look at what the one before has made. #}
+{# Of equally deep chains the first that is complete, and of these the one that began last. #}
 {% macro deepest_chain_in_order(order, moments) -%}
     {%- if order == 'any' -%}
         {{ return(deepest_chain_in_any_order(moments)) }}
+    {%- elif order == 'ordered' -%}
+        {{ return(deepest_ordered_chain(moments)) }}
+    {%- else -%}
+        {{ return(deepest_folded_chain(order, moments)) }}
     {%- endif -%}
+{%- endmacro %}
+
+{# Nothing is complete before the chain whose steps each come as early as they can. If all of it lies in the window, as it does
+   nearly always, the chain looked for is complete at the same moment. It begins where one gets to from there going back, each
+   step as late as it can be. Else chains that began later have to be followed as well. #}
+{% macro deepest_ordered_chain(moments) -%}
+    {%- set first_start -%}
+        arrayFirstIndex(moment -> bitAnd(moment, 1) > 0 and moment < entry_ends_at, {{ moments }} as candidates)
+    {%- endset -%}
+    {%- set last_start -%}
+        arrayFold(
+            (place, step_bit) -> arrayLastIndex(
+                (moment, number) -> number < place
+                and bitAnd(moment, step_bit) > 0
+                and (step_bit > 1 or moment < entry_ends_at),
+                candidates, arrayEnumerate(candidates)
+            ),
+            arrayReverse(arrayPopBack(arrayResize(step_bits, length(earliest)))), earliest[-1]
+        )
+    {%- endset -%}
+    {#- What follows a start may have happened at the same time: of starts at one time the first. -#}
+    {%- set start -%}
+        arrayFirstIndex(
+            moment -> bitAnd(moment, 1) > 0 and {{ moment_ms('moment') }} = {{ moment_ms('candidates[' ~ last_start ~ ']') }},
+            candidates
+        )
+    {%- endset -%}
+    {%- set fits = moment_ms('candidates[earliest[-1]]') ~ ' <= ' ~ moment_ms('candidates[earliest[1]]') ~ ' + window_ms' -%}
+    arrayConcat(
+        arrayMap(
+            place -> candidates[place],
+            arrayResize(
+                {{ places_of_steps(start) }},
+                if({{ fits }}, length(arrayFilter(place -> place > 0, {{ places_of_steps(first_start) }}) as earliest), 0)
+            )
+        ),
+        {{ deepest_folded_chain('ordered', 'if(' ~ fits ~ ', [], candidates)') }}
+    )
+{%- endmacro %}
+
+{# Where in `candidates`, counted from 1, the steps come that follow one another from a start on, each as early as it can; 0 for
+   those that do not come. #}
+{% macro places_of_steps(start) -%}
+    arrayFold(
+        (places, step_bit) -> arrayPushBack(
+            places,
+            if(
+                places[-1] = 0,
+                0,
+                arrayFirstIndex(
+                    (moment, number) -> number > places[-1] and bitAnd(moment, step_bit) > 0,
+                    candidates, arrayEnumerate(candidates)
+                )
+            )
+        ),
+        arrayPopFront(step_bits), [{{ start }}]
+    )
+{%- endmacro %}
+
+{# The fold keeps, for each number of steps, the chain that began last: it is the one whose window stays open longest. A step
+   counts the first time after the one before it. The last moment is none: it lets the fold look at what the one before has
+   made. #}
+{% macro deepest_folded_chain(order, moments) -%}
     arrayFold(
         (state, moment) -> (
             arrayMap(

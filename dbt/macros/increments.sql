@@ -9,6 +9,20 @@
     {{ return(run_query(changed_share).rows[0][0]) }}
 {%- endmacro %}
 
+{# To call around a query: its rows by way of one value. ClickHouse takes a CTE for a text and computes it at each mention, but a
+   value only once. For few narrow rows that an increment looks at again and again. #}
+{% macro computed_once(columns) -%}
+    select {% for column in columns %}found.{{ loop.index }} as {{ column }}{{ ', ' if not loop.last }}{% endfor %}
+    from (select arrayJoin((select groupArray(tuple({{ columns | join(', ') }})) from ({{ caller() }}))) as found)
+{%- endmacro %}
+
+{# The end of a query over fresh rows and, with _is_deleted set, the live stored rows in whose place they come: leaves the fresh
+   rows that are new or have other content, and the stored ones that are no more. #}
+{% macro qualify_changes(key, content) -%}
+    window same_key as (partition by {{ key }})
+    qualify count() over same_key = 1 or (_is_deleted = 0 and min({{ content }}) over same_key != max({{ content }}) over same_key)
+{%- endmacro %}
+
 {# Days of a state table that changed since this model's last run. Deleted rows count: what vanished changes a day as well. So
    do days that a replay request names, whether their rows changed or not: it mends the table that asks as well. #}
 {% macro changed_days(state, day_column) -%}

@@ -14,11 +14,13 @@ with
 
 {% if is_incremental() %}
     touched as (
-        select distinct visitor_id, event_date
-        from {{ ref('int_events') }}
-        where _version > {{ low_watermark() }} and _version <= {{ high }}
-        union distinct
-        {{ replayed_visitor_days(high) }}
+        {% call computed_once(['visitor_id', 'event_date']) %}
+            select distinct visitor_id, event_date
+            from {{ ref('int_events') }}
+            where _version > {{ low_watermark() }} and _version <= {{ high }}
+            union distinct
+            {{ replayed_visitor_days(high) }}
+        {% endcall %}
     ),
 
 {% endif %}

@@ -27,32 +27,36 @@ with
 
     -- Days of senders that belong to another visitor now, or to a visitor that is to be computed again.
     moved as (
-        select event_date, sender_id
-        from {{ ref('int_days_by_sender') }}
-        where
-            sender_id in (
-                select identifier
-                from {{ ref('int_identities') }}
-                where _version > {{ low_watermark() }} and _version <= {{ high }}
-            )
-        union distinct
-        select event_date, visitor_id from replayed
-        union distinct
-        select replayed.event_date, identities.identifier
-        from replayed
-        inner join {{ ref('int_identities') }} as identities on replayed.visitor_id = identities.visitor_id
-        where identities.visitor_id in (select visitor_id from replayed)
+        {% call computed_once(['event_date', 'sender_id']) %}
+            select event_date, sender_id
+            from {{ ref('int_days_by_sender') }}
+            where
+                sender_id in (
+                    select identifier
+                    from {{ ref('int_identities') }}
+                    where _version > {{ low_watermark() }} and _version <= {{ high }}
+                )
+            union distinct
+            select event_date, visitor_id from replayed
+            union distinct
+            select replayed.event_date, identities.identifier
+            from replayed
+            inner join {{ ref('int_identities') }} as identities on replayed.visitor_id = identities.visitor_id
+            where identities.visitor_id in (select visitor_id from replayed)
+        {% endcall %}
     ),
 
     -- Where their events may be stored: under the sender itself or a visitor that it belongs to or has belonged to. The rows
     -- of int_identities that are marked as deleted tell the latter.
     places as (
-        select event_date, sender_id as visitor_id from moved
-        union distinct
-        select moved.event_date, identities.visitor_id
-        from moved
-        inner join {{ ref('int_identities') }} as identities on moved.sender_id = identities.identifier
-        where identities.identifier in (select sender_id from moved)
+        {% call computed_once(['event_date', 'visitor_id']) %}
+            select event_date, sender_id as visitor_id from moved
+            union distinct
+            select moved.event_date, identities.visitor_id
+            from moved
+            inner join {{ ref('int_identities') }} as identities on moved.sender_id = identities.identifier
+            where identities.identifier in (select sender_id from moved)
+        {% endcall %}
     ),
 
     stored as (

@@ -29,7 +29,11 @@ with
 definitions as ({{ funnel_table(funnels) }}),
 
 {% if is_update %}
-    touched as (select activity_date, visitor_id from {{ ref('int_visitor_days') }} where _version > {{ low_watermark() }}),
+    touched as (
+        {% call computed_once(['activity_date', 'visitor_id']) %}
+            select activity_date, visitor_id from {{ ref('int_visitor_days') }} where _version > {{ low_watermark() }}
+        {% endcall %}
+    ),
 
     -- An event can only change the entries that lie at most the window before it.
     affected as (
@@ -126,25 +130,19 @@ fresh as (
         cast(arraySort(arrayFilter(start -> start.1 = step_times[1], starts))[1].2, 'Map(String, String)') as attributes
     from entries
     {{ 'where (' ~ key ~ ') in (select ' ~ key ~ ' from affected)' if is_update }}
-)
+),
 
-{% if is_incremental() %}
-    ,
-
-    stored as (
-        select {{ key }}, sipHash64(step_times, attributes) as content
+compared as (
+    select *, sipHash64(step_times, attributes) as content, toUInt8(0) as _is_deleted from fresh
+    {% if is_incremental() %}
+        union all
+        -- Some of these have lost their first step to an erasure, or their funnel is no longer declared.
+        select {{ key }}, toUInt8(0), [], map(), sipHash64(step_times, attributes), toUInt8(1)
         from {{ this }} {{ final() }}
         {{ 'where (' ~ key ~ ') in (select ' ~ key ~ ' from affected)' if is_update }}
-    )
-{% endif %}
+    {% endif %}
+)
 
-select *, {{ high }} as _version, toUInt8(0) as _is_deleted
-from fresh
-{% if is_incremental() %}
-    where ({{ key }}, sipHash64(step_times, attributes)) not in (select {{ key }}, content from stored)
-    union all
-    -- Entries whose first step was erased, or whose funnel is no longer declared.
-    select {{ key }}, toUInt8(0), [], map(), {{ high }}, toUInt8(1)
-    from stored
-    where ({{ key }}) not in (select {{ key }} from fresh)
-{% endif %}
+select * except (content, _is_deleted), {{ high }} as _version, _is_deleted
+from compared
+{{ qualify_changes(key, 'content') if is_incremental() }}

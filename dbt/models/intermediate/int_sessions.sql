@@ -13,52 +13,16 @@
 
 {%- set high = high_watermark(['int_events', 'int_visitor_days']) %}
 {%- set is_update = is_incremental() and not is_bulk() %}
-{%- set splits = (['event_date'] if var('session_split_at_midnight') else [])
-    + (['campaign_number'] if var('session_split_on_campaign_change') else []) %}
 {%- set origin = ['utm_source', 'utm_medium', 'utm_campaign', 'click_id', 'referrer_host'] %}
 {%- set device = ['source', 'country', 'device_type', 'os_name', 'browser_name'] %}
+{%- set parts = ['started_at', 'ended_at', 'event_count', 'page_view_count', 'conversion_count', 'is_user', 'entry_page',
+    'exit_page', 'first_event', 'entry', 'sales'] %}
+{%- set part = dict(zip(parts, range(1, parts | length + 1))) %}
 
 with
 
 {% if is_update %}
-    touched as (
-        select activity_date as event_date, visitor_id from {{ ref('int_visitor_days') }} where _version > {{ low_watermark() }}
-    ),
-
-    -- A run near a touched day ends within two days of it, or lasted for days. Its earlier parts depend on no later event.
-    candidates as (
-        select * from {{ this }}
-        where (end_date, visitor_id) in (
-            select arrayJoin({{ dates_between('event_date - 1', 'event_date + 2') }}), visitor_id from touched
-        )
-        union distinct
-        select * from {{ this }}
-        where length_days > 1 and visitor_id in (select visitor_id from touched)
-            and end_date >= (select min(event_date) - 1 from touched)
-    ),
-
-    stored as (
-        select {{ key }}, argMax((run_started_at, run_ended_at), _version) as run,
-            argMax(row_hash, _version) as stored_hash, argMax(_is_deleted, _version) as was_deleted
-        from candidates group by {{ key }}
-    ),
-
-    -- Deleted rows take part: if a run died between a deletion and its replacement, this one finds those events again.
-    near as (
-        select distinct stored.* from stored inner join touched on stored.visitor_id = touched.visitor_id
-        where touched.event_date between toDate(stored.run.1 - {{ session_gap('stored.client_session_id') }})
-            and toDate(stored.run.2 + {{ session_gap('stored.client_session_id') }})
-    ),
-
-    near_spans as (
-        select visitor_id, client_session_id, groupArray(run) as spans from near group by visitor_id, client_session_id
-    ),
-
-    concerned as (
-        select event_date, visitor_id from touched
-        union distinct
-        select arrayJoin({{ dates_between('toDate(run.1)', 'toDate(run.2)') }}) as event_date, visitor_id from near
-    ),
+    {{ runs_near_touched_days(key) }},
 
 {% endif %}
 -- Whole touched days and whole runs near them: no session among these events reaches beyond them.
@@ -79,72 +43,85 @@ events as (
         {% endif %}
 ),
 
-{% if not is_update %}
-    moments as (
-        select visitor_id, client_session_id, arraySort(groupUniqArray(occurred_at)) as moments
-        from events
-        group by visitor_id, client_session_id
-    ),
+slices as (
+    select
+        visitor_id,
+        client_session_id,
+        min(occurred_at) as started_at,
+        max(occurred_at) as ended_at,
+        count() as event_count,
+        countIf(event_type = 'page_view') as page_view_count,
+        countIf(event_name in ({{ quoted(var('conversion_events')) }})) as conversion_count,
+        -- Anonymous events of a person that is known by now belong to the user as well.
+        max(user_id != '' or anonymous_id != visitor_id) as is_user,
+        argMinIf(page, {{ event_order() }}, page != '') as entry_page,
+        argMaxIf(page, {{ event_order() }}, page != '') as exit_page,
+        argMin({{ packed(device) }}, {{ event_order() }}) as first_event,
+        argMinIf({{ packed(origin) }}, {{ event_order() }}, {{ origin | join(" != '' or ") }} != '' or page != '') as entry,
+        groupArrayIf((order_id, currency, coalesce(revenue_amount, 0)), revenue_kind = 'sale') as sales
+    from {{ '(' ~ campaigns_numbered() ~ ')' if var('session_split_on_campaign_change') else 'events' }}
+    group by visitor_id, client_session_id, {{ session_slice() }}
+),
 
-    run_starts as ({{ run_starts() }}),
-
-{% endif %}
-numbered as (
-    {% set runs = runs_numbered_by_window() if is_update else runs_numbered_by_start() %}
-    {{ campaigns_numbered(runs) if var('session_split_on_campaign_change') else runs }}
+runs as (
+    select
+        visitor_id,
+        client_session_id,
+        arraySort(slice -> slice.1, groupArray(({{ parts | join(', ') }}))) as slices,
+        arrayJoin({{ runs_of('slices') }}) as run
+    from slices
+    group by visitor_id, client_session_id
 ),
 
 sessions as (
     select
-        toDate(max(occurred_at)) as end_date,
         visitor_id,
         client_session_id,
-        min(occurred_at) as started_at,
-        lower(hex(sipHash128(visitor_id, client_session_id, toUnixTimestamp64Milli(min(occurred_at))))) as session_id,
-        -- Anonymous events of a person that is known by now belong to the user as well.
-        maxIf(visitor_id, user_id != '' or anonymous_id != visitor_id) as user_id,
-        toDate(min(occurred_at)) as session_date,
-        {{ 'min(min(occurred_at)) over whole_run' if splits else 'min(occurred_at)' }} as run_started_at,
-        {{ 'max(max(occurred_at)) over whole_run' if splits else 'max(occurred_at)' }} as run_ended_at,
-        toUInt16(dateDiff('day', run_started_at, run_ended_at)) as length_days,
-        max(occurred_at) as ended_at,
-        toUInt32(count()) as event_count,
-        toUInt32(countIf(event_type = 'page_view')) as page_view_count,
-        toUInt32(countIf(event_name in ({{ quoted(var('conversion_events')) }}))) as conversion_count,
-        argMinIf(page, {{ event_order() }}, page != '') as entry_page,
-        argMaxIf(page, {{ event_order() }}, page != '') as exit_page,
-        toUInt32(uniqExactIf(order_id, revenue_kind = 'sale')) as order_count,
-        uniqExactIf(currency, revenue_kind = 'sale') > 1 as is_mixed,
-        if(is_mixed, 0, sumIf(coalesce(revenue_amount, 0), revenue_kind = 'sale')) as revenue_amount,
-        toLowCardinality(if(is_mixed, 'mixed', anyIf(currency, revenue_kind = 'sale'))) as currency,
-        argMin(({{ device | join(', ') }}), {{ event_order() }}) as first_event,
-        argMinIf(({{ origin | join(', ') }}), {{ event_order() }}, {{ origin | join(" != '' or ") }} != '' or page != '') as entry
-    from numbered
-    group by {{ (['visitor_id', 'client_session_id', 'run_number'] + splits) | join(', ') }}
-    {{ 'window whole_run as (partition by visitor_id, client_session_id, run_number)' if splits }}
+        run.{{ part.started_at }}[1] as run_started_at,
+        run.{{ part.ended_at }}[-1] as run_ended_at,
+        arrayJoin({{ sessions_of('run') }}) as session,
+        arrayFlatten(session.{{ part.sales }}) as sales,
+        splitByChar('\x1f', session.{{ part.first_event }}[1]) as first_event,
+        splitByChar('\x1f', arrayFirst(entry -> entry != '', session.{{ part.entry }})) as entry
+    from runs
 ),
 
 named as (
-    select * except (is_mixed, first_event, entry)
-        {% for column in device %}, toLowCardinality(first_event.{{ loop.index }}) as {{ column }}{% endfor %}
-        {% for column in origin %}, toLowCardinality(entry.{{ loop.index }}) as {{ column }}{% endfor %}
+    select
+        toDate(ended_at) as end_date,
+        visitor_id,
+        client_session_id,
+        session.{{ part.started_at }}[1] as started_at,
+        lower(hex(sipHash128(visitor_id, client_session_id, toUnixTimestamp64Milli(started_at)))) as session_id,
+        if(has(session.{{ part.is_user }}, true), visitor_id, '') as user_id,
+        toDate(started_at) as session_date,
+        run_started_at,
+        run_ended_at,
+        toUInt16(dateDiff('day', run_started_at, run_ended_at)) as length_days,
+        session.{{ part.ended_at }}[-1] as ended_at,
+        toUInt32(arraySum(session.{{ part.event_count }})) as event_count,
+        toUInt32(arraySum(session.{{ part.page_view_count }})) as page_view_count,
+        toUInt32(arraySum(session.{{ part.conversion_count }})) as conversion_count,
+        arrayFirst(page -> page != '', session.{{ part.entry_page }}) as entry_page,
+        arrayLast(page -> page != '', session.{{ part.exit_page }}) as exit_page,
+        toUInt32(length(arrayDistinct(sales.1))) as order_count,
+        if(length(arrayDistinct(sales.2)) > 1, 0, arraySum(sales.3)) as revenue_amount,
+        toLowCardinality(if(length(arrayDistinct(sales.2)) > 1, 'mixed', sales[1].2)) as currency
+        {% for column in device %}, toLowCardinality(first_event[{{ loop.index }}]) as {{ column }}{% endfor %}
+        {% for column in origin %}, toLowCardinality(entry[{{ loop.index }}]) as {{ column }}{% endfor %}
     from sessions
 ),
 
-fresh as (select *, sipHash64(*) as row_hash from named)
+compared as (
+    select *, sipHash64(*) as row_hash, toUInt8(0) as _is_deleted from named
+    {% if is_incremental() %}
+        union all
+        -- Some of these were merged into another or start earlier now.
+        select * except (_version, _is_deleted), toUInt8(1) from {{ 'near' if is_update else this ~ ' ' ~ final() }}
+        {{ 'where _is_deleted = 0' if is_update }}
+    {% endif %}
+)
 
-select *, {{ high }} as _version, toUInt8(0) as _is_deleted from fresh
-{% if is_update %}
-    where ({{ key }}, row_hash) not in (select {{ key }}, stored_hash from stored where was_deleted = 0)
-{% elif is_incremental() %}
-    where ({{ key }}, row_hash) not in (select {{ key }}, row_hash from {{ this }} {{ final() }})
-{% endif %}
-{% if is_incremental() %}
-    union all
-    -- Sessions that were merged into another or start earlier now.
-    select * except (_version, _is_deleted), {{ high }}, toUInt8(1)
-    from {{ 'candidates' if is_update else this ~ ' ' ~ final() }}
-    where ({{ key }}) not in (select {{ key }} from fresh)
-        {{ 'and (' ~ key ~ ') in (select ' ~ key ~ ' from near where was_deleted = 0)' if is_update }}
-    limit 1 by {{ key }}
-{% endif %}
+select * except (_is_deleted), {{ high }} as _version, _is_deleted
+from compared
+{{ qualify_changes(key, 'row_hash') if is_incremental() }}

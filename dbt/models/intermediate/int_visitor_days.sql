@@ -15,11 +15,13 @@ with
 
 {% if is_incremental() %}
     touched as (
-        select distinct visitor_id, event_date
-        from {{ ref('int_events') }}
-        where _version > {{ low_watermark() }} and _version <= {{ high }}
-        union distinct
-        {{ replayed_visitor_days(high) }}
+        {% call computed_once(['visitor_id', 'event_date']) %}
+            select distinct visitor_id, event_date
+            from {{ ref('int_events') }}
+            where _version > {{ low_watermark() }} and _version <= {{ high }}
+            union distinct
+            {{ replayed_visitor_days(high) }}
+        {% endcall %}
     ),
 
     touched_visitors as (select visitor_id, min(event_date) as first_touched_date from touched group by visitor_id),
@@ -32,43 +34,31 @@ days as (
         visitor_id,
         event_count,
         activity_date = min(activity_date) over (partition by visitor_id) as is_first_day
+        {% if is_incremental() %}
+            ,
+            (visitor_id, activity_date) in (select visitor_id, event_date from touched) as is_touched,
+            minIf(activity_date, not is_touched) over (partition by visitor_id) as first_settled_date
+        {% endif %}
     from {{ ref('int_days_by_visitor') }} {{ final() }}
     {% if is_incremental() %}
-        where visitor_id in (select visitor_id from touched_visitors)
+        where visitor_id in (select visitor_id from touched)
     {% endif %}
 )
 
-{% if is_incremental() %}
-    ,
-
-    -- The earliest of the untouched days: it becomes the first day, or is it no longer, when a day before it has changed.
-    settled as (
-        select visitor_id, min(activity_date) as first_settled_date
-        from days
-        where (visitor_id, activity_date) not in (select visitor_id, event_date from touched)
-        group by visitor_id
-    ),
-
-    concerned as (
-        select event_date as activity_date, visitor_id from touched
-        union distinct
-        select settled.first_settled_date, settled.visitor_id
-        from settled
-        inner join touched_visitors on settled.visitor_id = touched_visitors.visitor_id
-        where touched_visitors.first_touched_date < settled.first_settled_date
-    )
-{% endif %}
-
 select
-    activity_date,
-    visitor_id,
-    event_count,
-    toBool(is_first_day) as is_first_day,
+    days.activity_date,
+    days.visitor_id,
+    days.event_count,
+    toBool(days.is_first_day) as is_first_day,
     {{ high }} as _version,
     toUInt8(0) as _is_deleted
 from days
 {% if is_incremental() %}
-    where (activity_date, visitor_id) in (select activity_date, visitor_id from concerned)
+    inner join touched_visitors on days.visitor_id = touched_visitors.visitor_id
+    -- The earliest of the untouched days becomes the first day, or is it no longer, when a day before it has changed.
+    where
+        days.is_touched
+        or (days.activity_date = days.first_settled_date and touched_visitors.first_touched_date < days.activity_date)
     union all
     select
         activity_date,
@@ -79,6 +69,6 @@ from days
         toUInt8(1)
     from {{ this }} {{ final() }}
     where
-        (activity_date, visitor_id) in (select activity_date, visitor_id from concerned)
+        (activity_date, visitor_id) in (select event_date, visitor_id from touched)
         and (activity_date, visitor_id) not in (select activity_date, visitor_id from days)
 {% endif %}
