@@ -87,12 +87,14 @@
     )
 {%- endmacro %}
 
-{# What an event is to each funnel: the steps that it can be, the steps that begin a chain, the attributes of a first step. #}
+{# What an event is to each funnel: the steps that it can be, the steps that begin a chain, whether it can do nothing else than
+   begin one, the attributes of a first step. #}
 {% macro funnel_marks(funnels) -%}
     [
     {%- for funnel in funnels -%}
         (
-            {{- loop.index }}, {{ step_bits(funnel) }}, {{ 65535 if funnel.order == 'any' else 1 }}, {{ entry_attributes(funnel) -}}
+            {{- loop.index }}, {{ step_bits(funnel) }}, {{ 65535 if funnel.order == 'any' else 1 }},
+            {{ '(' ~ step_bits(funnel) ~ ') = 1' if funnel.order == 'ordered' else 'false' }}, {{ entry_attributes(funnel) -}}
         ){{ ', ' if not loop.last }}
     {%- endfor -%}
     ]
@@ -122,90 +124,86 @@
     {{ return(names) }}
 {%- endmacro %}
 
-{# Of the sorted moments of an entry those of the chain that goes deepest. Most visitors do nothing but the first step. Each way
-   to find it is given the moments that it is for, or none and finds none: `if` would compute them several times. #}
+{# Of the sorted moments of an entry those of the chain that goes deepest. Each way to find it is given the moments that it is
+   for, or none and finds none: `if` would compute them several times. #}
 {% macro deepest_chain(orders) -%}
-    {%- set has_more = "bitCount(" ~ moment_steps("arrayReduce('groupBitOr', moments)") ~ ") > 1" -%}
     arrayConcat(
-        if({{ has_more }}, [], [arrayFirst(moment -> {{ moment_steps('moment') }} > 0, moments)])
-        {%- for order in orders %},
-            {{ deepest_chain_in_order(order, "if(" ~ has_more ~ " and step_order = '" ~ order ~ "', moments, [])") }}
-        {%- endfor %}
+    {%- for order in orders -%}
+        {{ ', ' if not loop.first }}
+        {%- if order == 'any' -%}
+            {{ deepest_chain_in_any_order("if(step_order = 'any', moments, [])") }}
+        {%- elif order == 'strict' -%}
+            {{ deepest_folded_chain('strict', "step_order = 'strict'") }}
+        {%- else -%}
+            arrayMap(place -> moments[place], arrayFilter(place -> place > 0 and fits, chain)),
+            {{ deepest_folded_chain('ordered', "step_order = 'ordered' and not fits") }}
+        {%- endif -%}
+    {%- endfor -%}
     )
 {%- endmacro %}
 
-{# Of equally deep chains the first that is complete, and of these the one that began last. #}
-{% macro deepest_chain_in_order(order, moments) -%}
-    {%- if order == 'any' -%}
-        {{ return(deepest_chain_in_any_order(moments)) }}
-    {%- elif order == 'ordered' -%}
-        {{ return(deepest_ordered_chain(moments)) }}
-    {%- else -%}
-        {{ return(deepest_folded_chain(order, moments)) }}
-    {%- endif -%}
+{# The entries, and for those of ordered funnels their chains: places in `moments`, counted from 1; 0 for a step that does not
+   come. Nothing is complete before the chain whose steps each come as early as they can. If all of it lies in the window
+   (`fits`), as it does nearly always, the chain looked for is complete at the same moment: of equally deep chains the first
+   that is complete, and of these the one that began last. It begins where one gets to from there going back, each step as late
+   as it can be, and goes on as early as it can. Else chains that began later have to be followed as well.
+   In three queries, for the name of a column grows with all that it is made of. #}
+{% macro chains_of_entries(funnels) -%}
+    {%- set steps = funnels | selectattr('order', 'equalto', 'ordered') | map(attribute='steps') | map('length') | max -%}
+    {%- if not steps -%}{{ return('select * from entries') }}{%- endif -%}
+    select *, {{ places_of_next_steps('chain', steps) }}
+    from (
+        select
+            *,
+            earliest[depth] as latest_{{ steps }},
+            {% for step in range(steps - 1, 0, -1) -%}
+                if(
+                    {{ step }} < depth,
+                    arrayLastIndex(
+                        (moment, number) -> number < latest_{{ step + 1 }} and bitAnd(moment, step_bits[{{ step }}]) > 0
+                        {{- ' and moment < entry_ends_at' if step == 1 }},
+                        moments, numbers
+                    ),
+                    latest_{{ steps }}
+                ) as latest_{{ step }},
+            {% endfor -%}
+            moments[latest_1] as last_start,
+            -- What follows a start may have happened at the same time: of starts at one time the first.
+            arrayFirstIndex(
+                moment -> bitAnd(moment, 1) > 0 and {{ moment_ms('moment') }} = {{ moment_ms('last_start') }}, moments
+            ) as chain_1
+        from (
+            select
+                *,
+                arrayEnumerate(moments) as numbers,
+                arrayFirstIndex(moment -> bitAnd(moment, 1) > 0 and moment < entry_ends_at, moments) as earliest_1,
+                {{ places_of_next_steps('earliest', steps) }},
+                arrayCount(place -> place > 0, earliest) as depth,
+                {{ moment_ms('moments[earliest[depth]]') }} - {{ moment_ms('moments[earliest_1]') }} <= window_ms
+                and step_order = 'ordered' as fits
+            from entries
+        )
+    )
 {%- endmacro %}
 
-{# Nothing is complete before the chain whose steps each come as early as they can. If all of it lies in the window, as it does
-   nearly always, the chain looked for is complete at the same moment. It begins where one gets to from there going back, each
-   step as late as it can be. Else chains that began later have to be followed as well. #}
-{% macro deepest_ordered_chain(moments) -%}
-    {%- set first_start -%}
-        arrayFirstIndex(moment -> bitAnd(moment, 1) > 0 and moment < entry_ends_at, {{ moments }} as candidates)
-    {%- endset -%}
-    {%- set last_start -%}
-        arrayFold(
-            (place, step_bit) -> arrayLastIndex(
-                (moment, number) -> number < place
-                and bitAnd(moment, step_bit) > 0
-                and (step_bit > 1 or moment < entry_ends_at),
-                candidates, arrayEnumerate(candidates)
-            ),
-            arrayReverse(arrayPopBack(arrayResize(step_bits, length(earliest)))), earliest[-1]
-        )
-    {%- endset -%}
-    {#- What follows a start may have happened at the same time: of starts at one time the first. -#}
-    {%- set start -%}
+{# Columns of the places of the steps that follow one another from a start on, each as early as it can, and all of them. There
+   is none after 0: one less than that is more than any place. #}
+{% macro places_of_next_steps(name, steps) -%}
+    {%- set places = [name ~ '_1'] -%}
+    {%- for step in range(2, steps + 1) -%}
         arrayFirstIndex(
-            moment -> bitAnd(moment, 1) > 0 and {{ moment_ms('moment') }} = {{ moment_ms('candidates[' ~ last_start ~ ']') }},
-            candidates
-        )
-    {%- endset -%}
-    {%- set fits = moment_ms('candidates[earliest[-1]]') ~ ' <= ' ~ moment_ms('candidates[earliest[1]]') ~ ' + window_ms' -%}
-    arrayConcat(
-        arrayMap(
-            place -> candidates[place],
-            arrayResize(
-                {{ places_of_steps(start) }},
-                if({{ fits }}, length(arrayFilter(place -> place > 0, {{ places_of_steps(first_start) }}) as earliest), 0)
-            )
-        ),
-        {{ deepest_folded_chain('ordered', 'if(' ~ fits ~ ', [], candidates)') }}
-    )
-{%- endmacro %}
-
-{# Where in `candidates`, counted from 1, the steps come that follow one another from a start on, each as early as it can; 0 for
-   those that do not come. #}
-{% macro places_of_steps(start) -%}
-    arrayFold(
-        (places, step_bit) -> arrayPushBack(
-            places,
-            if(
-                places[-1] = 0,
-                0,
-                arrayFirstIndex(
-                    (moment, number) -> number > places[-1] and bitAnd(moment, step_bit) > 0,
-                    candidates, arrayEnumerate(candidates)
-                )
-            )
-        ),
-        arrayPopFront(step_bits), [{{ start }}]
-    )
+            (moment, number) -> number - 1 > toUInt32({{ places[-1] }} - 1) and bitAnd(moment, step_bits[{{ step }}]) > 0,
+            moments, numbers
+        ) as {{ name }}_{{ step }},
+        {% do places.append(name ~ '_' ~ step) -%}
+    {%- endfor -%}
+    [{{ places | join(', ') }}] as {{ name }}
 {%- endmacro %}
 
 {# The fold keeps, for each number of steps, the chain that began last: it is the one whose window stays open longest. A step
    counts the first time after the one before it. The last moment is none: it lets the fold look at what the one before has
    made. #}
-{% macro deepest_folded_chain(order, moments) -%}
+{% macro deepest_folded_chain(order, condition) -%}
     arrayFold(
         (state, moment) -> (
             arrayMap(
@@ -228,7 +226,7 @@
                 state.2
             )
         ),
-        arrayPushBack({{ moments }}, 18446744073709486080),
+        if({{ condition }}, arrayPushBack(moments, 18446744073709486080), []),
         (arrayMap(step_bit -> emptyArrayUInt64(), step_bits), emptyArrayUInt64())
     ).2
 {%- endmacro %}

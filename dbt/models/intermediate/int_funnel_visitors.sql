@@ -83,9 +83,10 @@ days as (
         mark.1 as funnel_number,
         events.visitor_id as visitor_id,
         events.event_date as event_date,
-        groupArray({{ moment('events.occurred_at', 'mark.2') }}) as moments,
+        groupArrayIf({{ moment('events.occurred_at', 'mark.2') }}, mark.4) as beginnings,
+        groupArrayIf({{ moment('events.occurred_at', 'mark.2') }}, not mark.4) as others,
         max(bitAnd(mark.2, mark.3) > 0) as is_entry,
-        groupUniqArrayIf((events.occurred_at, mark.4), bitAnd(mark.2, mark.3) > 0 and notEmpty(mark.4)) as starts
+        groupUniqArrayIf((events.occurred_at, mark.5), bitAnd(mark.2, mark.3) > 0 and notEmpty(mark.5)) as starts
     from events
     {{ 'left join texts on events.event_id = texts.event_id' if properties }}
     array join {{ funnel_marks(funnels) }} as mark
@@ -93,10 +94,11 @@ days as (
     group by funnel_number, visitor_id, event_date
 ),
 
+-- What can only begin a chain is nothing to the entries of earlier days.
 spans as (
     select
         *,
-        groupArrayArray(moments) over (
+        groupArrayArray(others) over (
             partition by funnel_number, visitor_id order by event_date
             range between current row and {{ longest_window }} following
         ) as following
@@ -111,24 +113,24 @@ entries as (
         spans.starts as starts,
         {{ moment("toDateTime64(entry_date + 1, 3, 'UTC')", 0) }} as entry_ends_at,
         entry_ends_at + bitShiftLeft(toUInt64(definitions.window_ms), 16) as window_ends_at,
-        arraySort(arrayFilter(moment -> moment < window_ends_at, spans.following)) as moments
+        arraySort(arrayConcat(spans.beginnings, arrayFilter(moment -> moment < window_ends_at, spans.following))) as moments
     from spans
     inner join definitions on spans.funnel_number = definitions.funnel_number
     where spans.is_entry
 ),
 
+chains as ({{ chains_of_entries(funnels) }}),
+
 fresh as (
     select
-        funnel_name,
-        visitor_id,
-        entry_date,
+        {{ key }},
         toUInt8(length(step_times)) as level,
         arrayMap(
             moment -> fromUnixTimestamp64Milli(toInt64({{ moment_ms('moment') }}), 'UTC'), {{ deepest_chain(orders) }}
         ) as step_times,
         -- Of several first steps at one time the one with the least attributes.
         cast(arraySort(arrayFilter(start -> start.1 = step_times[1], starts))[1].2, 'Map(String, String)') as attributes
-    from entries
+    from chains
     {{ 'where (' ~ key ~ ') in (select ' ~ key ~ ' from affected)' if is_update }}
 ),
 
