@@ -9,11 +9,15 @@
     {{ return(run_query(changed_share).rows[0][0]) }}
 {%- endmacro %}
 
-{# To call around a query: its rows by way of one value. ClickHouse takes a CTE for a text and computes it at each mention, but a
-   value only once. For few narrow rows that an increment looks at again and again. #}
+{# To call around a query of an increment: its rows by way of one value. ClickHouse takes a CTE for a text and computes it at each
+   mention, but a value only once. For few narrow rows that are looked at again and again; a full build reads them as they are. #}
 {% macro computed_once(columns) -%}
+    {%- if is_incremental() -%}
     select {% for column in columns %}found.{{ loop.index }} as {{ column }}{{ ', ' if not loop.last }}{% endfor %}
     from (select arrayJoin((select groupArray(tuple({{ columns | join(', ') }})) from ({{ caller() }}))) as found)
+    {%- else -%}
+    {{ caller() }}
+    {%- endif -%}
 {%- endmacro %}
 
 {# The end of a query over fresh rows and, with _is_deleted set, the live stored rows in whose place they come: leaves the fresh
@@ -90,6 +94,17 @@
         arrayJoin({{ dates_between('toDate(first_at)', 'toDate(last_at)') }}) as event_date
     from {{ source('ops', 'replay_requests') }}
     where requested_at > {{ low_watermark() }} and requested_at <= {{ high }}
+{%- endmacro %}
+
+{# Visitors and days on which events came or went since this model's last run, or that are to be computed again. #}
+{% macro touched_visitor_days(high) -%}
+    {% call computed_once(['visitor_id', 'event_date']) %}
+        select distinct visitor_id, event_date
+        from {{ ref('int_events') }}
+        where _version > {{ low_watermark() }} and _version <= {{ high }}
+        union distinct
+        {{ replayed_visitor_days(high) }}
+    {% endcall %}
 {%- endmacro %}
 
 {# Days of arrival to count again since this model's last run. The logs only grow, so these are the day of that run and the days

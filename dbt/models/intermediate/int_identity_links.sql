@@ -12,23 +12,25 @@
 with
 
 seen as (
-    select
-        link.1 as linked_id,
-        link.2 as is_alias,
-        user_id,
-        min(occurred_at) as linked_at
-    from {{ ref('stg_events') }}
-    array join [(anonymous_id, false), (previous_id, true)] as link
-    where
-        {{ is_counted() }}
-        and linked_id != user_id
-        and {{ is_personal('linked_id') }}
-        and {{ is_personal('user_id') }}
-        and inserted_at <= {{ high_watermark(['stg_events']) }}
-        {% if is_incremental() %}
-            and inserted_at > {{ low_watermark() }}
-        {% endif %}
-    group by linked_id, is_alias, user_id
+    {% call computed_once(['linked_id', 'is_alias', 'user_id', 'linked_at']) %}
+        select
+            link.1 as linked_id,
+            link.2 as is_alias,
+            user_id,
+            min(occurred_at) as linked_at
+        from {{ ref('stg_events') }}
+        array join [(anonymous_id, false), (previous_id, true)] as link
+        where
+            {{ is_counted() }}
+            and linked_id != user_id
+            and {{ is_personal('linked_id') }}
+            and {{ is_personal('user_id') }}
+            and inserted_at <= {{ high_watermark(['stg_events']) }}
+            {% if is_incremental() %}
+                and inserted_at > {{ low_watermark() }}
+            {% endif %}
+        group by linked_id, is_alias, user_id
+    {% endcall %}
 )
 
 select

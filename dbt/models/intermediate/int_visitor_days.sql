@@ -14,15 +14,7 @@
 with
 
 {% if is_incremental() %}
-    touched as (
-        {% call computed_once(['visitor_id', 'event_date']) %}
-            select distinct visitor_id, event_date
-            from {{ ref('int_events') }}
-            where _version > {{ low_watermark() }} and _version <= {{ high }}
-            union distinct
-            {{ replayed_visitor_days(high) }}
-        {% endcall %}
-    ),
+    touched as ({{ touched_visitor_days(high) }}),
 
     touched_visitors as (select visitor_id, min(event_date) as first_touched_date from touched group by visitor_id),
 
@@ -43,32 +35,31 @@ days as (
     {% if is_incremental() %}
         where visitor_id in (select visitor_id from touched)
     {% endif %}
+),
+
+rows_of_days as (
+    select
+        days.activity_date as activity_date,
+        days.visitor_id as visitor_id,
+        days.event_count as event_count,
+        toBool(days.is_first_day) as is_first_day,
+        {{ high }} as _version,
+        toUInt8(0) as _is_deleted
+    from days
+    {% if is_incremental() %}
+        inner join touched_visitors on days.visitor_id = touched_visitors.visitor_id
+        -- The earliest of the untouched days becomes the first day, or is it no longer, when a day before it has changed.
+        where
+            days.is_touched
+            or (days.activity_date = days.first_settled_date and touched_visitors.first_touched_date < days.activity_date)
+        union all
+        -- Some of the touched days are none any more.
+        select activity_date, visitor_id, toUInt32(0), false, {{ high }}, toUInt8(1)
+        from {{ this }} {{ final() }}
+        where (activity_date, visitor_id) in (select event_date, visitor_id from touched)
+    {% endif %}
 )
 
-select
-    days.activity_date,
-    days.visitor_id,
-    days.event_count,
-    toBool(days.is_first_day) as is_first_day,
-    {{ high }} as _version,
-    toUInt8(0) as _is_deleted
-from days
-{% if is_incremental() %}
-    inner join touched_visitors on days.visitor_id = touched_visitors.visitor_id
-    -- The earliest of the untouched days becomes the first day, or is it no longer, when a day before it has changed.
-    where
-        days.is_touched
-        or (days.activity_date = days.first_settled_date and touched_visitors.first_touched_date < days.activity_date)
-    union all
-    select
-        activity_date,
-        visitor_id,
-        toUInt32(0),
-        false,
-        {{ high }},
-        toUInt8(1)
-    from {{ this }} {{ final() }}
-    where
-        (activity_date, visitor_id) in (select event_date, visitor_id from touched)
-        and (activity_date, visitor_id) not in (select activity_date, visitor_id from days)
-{% endif %}
+select *
+from rows_of_days
+{{ 'order by _is_deleted limit 1 by activity_date, visitor_id' if is_incremental() }}

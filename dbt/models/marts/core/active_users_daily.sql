@@ -35,51 +35,52 @@ days as (
     {% endif %}
 ),
 
-visits as (
-    select
-        activity_date,
-        is_first_day,
-        leadInFrame(activity_date, 1, toDate('2149-06-06')) over (
-            partition by visitor_id order by activity_date
-            rows between current row and unbounded following
-        ) as next_visit_date
+visitor_days as (
+    select *
     from {{ ref('int_visitor_days') }} {{ final() }}
     {% if is_incremental() %}
         where activity_date in (select arrayJoin({{ dates_between('activity_date - 29', 'activity_date') }}) from days)
     {% endif %}
 ),
 
+dates_of_visitors as (select arraySort(groupArray(activity_date)) as dates from visitor_days group by visitor_id),
+
+visits as (
+    select
+        visit.1 as visit_date,
+        visit.2 as next_visit_date,
+        toInt64(count()) as visitors
+    from dates_of_visitors
+    array join arrayZip(dates, arrayPushBack(arrayPopFront(dates), toDate('2149-06-06'))) as visit
+    group by visit_date, next_visit_date
+),
+
 -- A visitor enters a rolling window on the day of a visit and leaves it when the window ends or with the next visit, which
 -- counts them again: the sum of these changes up to a day is the number of distinct visitors in its window.
 changes as (
-    select
-        activity_date,
-        count() as visitors,
-        countIf(is_first_day) as new_visitors,
-        toInt64(count()) as weekly_change,
-        toInt64(count()) as monthly_change
+    select arrayJoin([
+        (visit_date, visitors, 0, visitors, visitors),
+        (least(visit_date + 7, next_visit_date), 0, 0, -visitors, 0),
+        (least(visit_date + 30, next_visit_date), 0, 0, 0, -visitors)
+    ]) as change
     from visits
+    union all
+    select (activity_date, 0, count(), 0, 0)
+    from visitor_days
+    where is_first_day
     group by activity_date
     union all
-    select least(activity_date + 7, next_visit_date) as left_date, 0, 0, -toInt64(count()), 0
-    from visits
-    group by left_date
-    union all
-    select least(activity_date + 30, next_visit_date) as left_date, 0, 0, 0, -toInt64(count())
-    from visits
-    group by left_date
-    union all
-    select activity_date, 0, 0, 0, 0
+    select (activity_date, 0, 0, 0, 0)
     from days
 ),
 
 changes_by_day as (
     select
-        activity_date,
-        toUInt64(sum(visitors)) as daily_active_users,
-        toUInt64(sum(new_visitors)) as new_users,
-        sum(weekly_change) as weekly_change,
-        sum(monthly_change) as monthly_change
+        change.1 as activity_date,
+        toUInt64(sum(change.2)) as daily_active_users,
+        toUInt64(sum(change.3)) as new_users,
+        sum(change.4) as weekly_change,
+        sum(change.5) as monthly_change
     from changes
     group by activity_date
 ),

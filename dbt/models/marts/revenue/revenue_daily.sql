@@ -22,13 +22,15 @@ with
 {% if is_incremental() %}
     -- Which line of an order is the first is due to all of them.
     days as (
-        select activity_date as revenue_date from {{ changed_days('int_visitor_days', 'activity_date') }}
-        union distinct
-        select event_date
-        from {{ ref('int_order_lines') }}
-        where (order_id, currency) in (
-            select order_id, currency from {{ ref('int_order_lines') }} where _version > {{ low_watermark() }}
-        )
+        {% call computed_once(['revenue_date']) %}
+            select activity_date as revenue_date from {{ changed_days('int_visitor_days', 'activity_date') }}
+            union distinct
+            select event_date
+            from {{ ref('int_order_lines') }}
+            where (order_id, currency) in (
+                select order_id, currency from {{ ref('int_order_lines') }} where _version > {{ low_watermark() }}
+            )
+        {% endcall %}
     ),
 
 {% endif %}
@@ -62,7 +64,9 @@ orders as (
     where
         revenue_kind = 'sale'
         {% if is_incremental() %}
-            and (order_id, currency) in (select order_id, currency from lines)
+            and (order_id, currency) in (
+                select order_id, currency from {{ ref('int_order_lines') }} where event_date in (select revenue_date from days)
+            )
         {% endif %}
     group by order_id, currency
 ),
@@ -91,7 +95,7 @@ active as (
         activity_date,
         count() as visitors
     from {{ ref('int_visitor_days') }} {{ final() }}
-    where activity_date in (select revenue_date from lines)
+    {{ 'where activity_date in (select revenue_date from days)' if is_incremental() }}
     group by activity_date
 )
 
