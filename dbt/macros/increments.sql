@@ -96,14 +96,16 @@
     where requested_at > {{ low_watermark() }} and requested_at <= {{ high }}
 {%- endmacro %}
 
-{# Visitors and days on which events came or went since this model's last run, or that are to be computed again. #}
+{# Visitors and days on which events came or went since this model's last run, or that are to be computed again; those that may
+   have lost all events are marked. #}
 {% macro touched_visitor_days(high) -%}
-    {% call computed_once(['visitor_id', 'event_date']) %}
-        select distinct visitor_id, event_date
+    {% call computed_once(['visitor_id', 'event_date', 'has_lost_events']) %}
+        select visitor_id, event_date, max(_is_deleted) as has_lost_events
         from {{ ref('int_events') }}
         where _version > {{ low_watermark() }} and _version <= {{ high }}
-        union distinct
-        {{ replayed_visitor_days(high) }}
+        group by visitor_id, event_date
+        union all
+        select visitor_id, event_date, 1 from ({{ replayed_visitor_days(high) }})
     {% endcall %}
 {%- endmacro %}
 

@@ -36,7 +36,7 @@ days as (
         0,
         1
     from {{ this }} {{ final() }}
-    where (visitor_id, activity_date) in (select visitor_id, event_date from touched)
+    where (visitor_id, activity_date) in (select visitor_id, event_date from touched where has_lost_events)
         {% endif %}
 )
 

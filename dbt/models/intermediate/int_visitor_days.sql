@@ -56,7 +56,7 @@ rows_of_days as (
         -- Some of the touched days are none any more.
         select activity_date, visitor_id, toUInt32(0), false, {{ high }}, toUInt8(1)
         from {{ this }} {{ final() }}
-        where (activity_date, visitor_id) in (select event_date, visitor_id from touched)
+        where (activity_date, visitor_id) in (select event_date, visitor_id from touched where has_lost_events)
     {% endif %}
 )
 
