@@ -236,7 +236,7 @@ def test_three_days_are_backfilled_in_one_run_and_change_nothing(
     page.screenshot(path=screenshots / "8-backfill.png")
     page.get_by_role("button", name="Launch backfill").click()
 
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 90
     while client.query(f"SELECT count() FROM {table}").result_rows[0][0] < 3:
         assert time.monotonic() < deadline
         page.wait_for_timeout(500)
